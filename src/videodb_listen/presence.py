@@ -1,0 +1,148 @@
+"""Who holds a state directory, and in what state: the read side of the daemon's files.
+
+The lock is the truth: the kernel drops it with the process, however that ends. The state file says the rest.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from videodb_listen.paths import Layout
+
+STATE_VERSION = 1
+
+PUBLISHED_WITHIN_S = 2.0
+"""How old what the state file says may be: it is written at most once a second."""
+
+
+@dataclass
+class State:
+    """`videodb_ws_state.json`. Times are unix seconds; None means: not yet, or not now."""
+
+    version: int = STATE_VERSION
+    phase: str = "starting"
+    pid: int | None = None
+    started_unix_ts: float | None = None
+    ws_id: str | None = None
+    connected_unix_ts: float | None = None
+    last_event_unix_ts: float | None = None
+    last_pong_unix_ts: float | None = None
+    latency_ms: float | None = None
+    connects: int = 0
+    events: int = 0
+    bytes: int = 0
+    gaps: int = 0
+    dropped_previews: int = 0
+    error: str | None = None
+    stale_after_s: float = 40.0  # age at which the last pong no longer proves a connection
+
+
+@dataclass(frozen=True)
+class Presence:
+    """What one look at a directory says. `state` is None when no listener ever published one there."""
+
+    held: bool
+    state: State | None
+    looked_unix_ts: float
+
+    @property
+    def phase(self) -> str:
+        """The phase that the files name, corrected by the lock: a free lock under a live phase is `crashed`."""
+        if self.state is None:
+            return "starting" if self.held else "stopped"
+        if not self.held:
+            return "stopped" if self.state.phase == "stopped" else "crashed"
+        if self.state.phase == "connected" and not self.connected:
+            return "reconnecting"
+        return "starting" if self.state.phase == "stopped" else self.state.phase
+
+    @property
+    def connected(self) -> bool:
+        """Whether a live connection is proven: phase `connected` and a pong (or the hello) that is not too old."""
+        state = self.state
+        if not self.held or state is None or state.phase != "connected":
+            return False
+        proof = max(state.last_pong_unix_ts or 0.0, state.connected_unix_ts or 0.0)
+        return self.looked_unix_ts - proof <= state.stale_after_s + PUBLISHED_WITHIN_S
+
+
+def look(layout: Layout, now_s: float) -> Presence:
+    """The presence in `layout` at `now_s` (unix seconds). Needs no rights beyond reading; changes nothing."""
+    held = is_held(layout)
+    return Presence(held, read_state(layout), now_s)
+
+
+def is_held(layout: Layout) -> bool:
+    """Whether some listener owns the directory.
+
+    flock(2) cannot be asked, only tried: the probe takes a shared lock for an instant, which is why a daemon that
+    starts tries more than once.
+    """
+    try:
+        descriptor = os.open(layout.lock, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def holds_lock(pid: int, layout: Layout) -> bool:
+    """Whether process `pid` has the lock file open, as only a listener of this directory has.
+
+    A pid file alone proves nothing: after a crash its number may have gone to somebody else. Where there is no /proc,
+    or the process is another user's, the answer is True: the pid file is all there is.
+    """
+    try:
+        lock = layout.lock.stat()
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(descriptor.stat(), lock):
+                    return True
+    except FileNotFoundError:
+        return not Path("/proc/self/fd").exists()
+    except OSError:
+        return True
+    return False
+
+
+def read_state(layout: Layout) -> State | None:
+    """The published state, None when there is none or it cannot be understood. Unknown fields are ignored."""
+    try:
+        content = orjson.loads(layout.state.read_bytes())
+    except (OSError, orjson.JSONDecodeError):
+        return None
+    if not isinstance(content, dict):
+        return None
+    known: dict[str, Any] = {entry.name: content[entry.name] for entry in _FIELDS if entry.name in content}
+    return State(**known)
+
+
+def read_pid(layout: Layout) -> int | None:
+    """The process id in the pid file, None when there is none or it is no number."""
+    with contextlib.suppress(OSError, ValueError):
+        pid = int(layout.pid.read_text("ascii"))
+        return pid if pid > 0 else None  # 0 and negative numbers would signal whole groups
+    return None
+
+
+def read_ws_id(layout: Layout) -> str | None:
+    """The connection id in the id file, None when there is none."""
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        return layout.ws_id.read_text("ascii").strip() or None
+    return None
+
+
+_FIELDS = dataclasses.fields(State)

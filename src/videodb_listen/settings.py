@@ -1,0 +1,233 @@
+"""The settings of a listener: one frozen object, resolved by one pure function.
+
+The fields of `Settings` are the single table of options: `cli` derives the flags and `docs/reference.md` from it, and
+`resolve` the names in the environment. Flag > environment > `.env` > default.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from videodb_listen.errors import ConfigurationError
+from videodb_listen.units import parse_duration, parse_size
+
+DEFAULT_BASE_URL = "https://api.videodb.io"
+KEY_NAMES = ("VIDEO_DB_API_KEY", "VIDEODB_API_KEY")
+BASE_URL_NAME = "VIDEO_DB_API"
+DIRECTORY_NAME = "VIDEODB_EVENTS_DIR"
+DOTENV_NAMES = frozenset({*KEY_NAMES, BASE_URL_NAME, DIRECTORY_NAME})
+_PREFIX = "VIDEODB_LISTEN_"
+
+
+def _option(parse: Callable[[str], Any], default: Any, metavar: str, help: str, *, shown: str | None = None) -> Any:
+    """A field of Settings that is also a flag; `shown` is the default as people write it, None when str() does."""
+    metadata = {"parse": parse, "metavar": metavar, "help": help, "shown": str(default) if shown is None else shown}
+    return field(default=default, metadata=metadata)
+
+
+def choice(*accepted: str) -> Callable[[str], str]:
+    """A parser that takes exactly these words."""
+
+    def parse(text: str) -> str:
+        if text not in accepted:
+            raise ValueError(f"{text!r} is not one of {', '.join(accepted)}")
+        return text
+
+    parse.accepted = accepted  # type: ignore[attr-defined]  # cli offers them for completion
+    return parse
+
+
+def _positive(parse: Callable[[str], float]) -> Callable[[str], float]:
+    def parse_positive(text: str) -> float:
+        value = parse(text)
+        if value <= 0:
+            raise ValueError(f"{text!r} must be more than 0")
+        return value
+
+    return parse_positive
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise ValueError(f"{text!r} is not a whole number")
+    return int(text)
+
+
+def _switch(text: str) -> bool:
+    known = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    if text.lower() not in known:
+        raise ValueError(f"{text!r} is neither on nor off")
+    return known[text.lower()]
+
+
+def _collection(text: str) -> str:
+    if not text or not all(character.isalnum() or character in "-_." for character in text) or set(text) == {"."}:
+        raise ValueError(f"{text!r} is not a collection id: letters, digits, '-', '_' and '.'")
+    return text
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a listener was told. Sizes are bytes, times are seconds; None is explained at each field."""
+
+    api_key: str = field(repr=False)
+    base_url: str = DEFAULT_BASE_URL
+
+    collection: str = _option(_collection, "default", "ID", "collection whose events are wanted")
+    startup_timeout_s: float = _option(
+        parse_duration, 60.0, "TIME", "give up when not connected after this; 0 = never", shown="60s"
+    )
+    max_retries: int | None = _option(
+        _count, None, "N", "consecutive failures allowed after the first connection", shown="no limit"
+    )
+    min_backoff_s: float = _option(_positive(parse_duration), 1.0, "TIME", "bound of the first delay", shown="1s")
+    max_backoff_s: float = _option(_positive(parse_duration), 60.0, "TIME", "bound of any delay", shown="60s")
+    ping_interval_s: float = _option(_positive(parse_duration), 20.0, "TIME", "time between pings", shown="20s")
+    ping_timeout_s: float = _option(_positive(parse_duration), 20.0, "TIME", "time a pong may take", shown="20s")
+    hello_timeout_s: float = _option(
+        _positive(parse_duration), 10.0, "TIME", "time the connection id may take", shown="10s"
+    )
+    drain_s: float = _option(parse_duration, 2.0, "TIME", "time the server has to answer our Close", shown="2s")
+    max_frame_bytes: int = _option(
+        _positive(parse_size), 32 << 20, "SIZE", "a larger frame is refused and journalled", shown="32M"
+    )
+    fsync: str = _option(
+        choice("always", "interval", "never"),
+        "interval",
+        "WHEN",
+        "when to sync: always (after each batch), interval or never",
+    )
+    fsync_interval_s: float = _option(
+        _positive(parse_duration), 1.0, "TIME", "time between syncs with --fsync interval", shown="1s"
+    )
+    memory_limit_bytes: int = _option(
+        _positive(parse_size), 64 << 20, "SIZE", "lines held while the disk refuses them", shown="64M"
+    )
+    rotate_size_bytes: int | None = _option(
+        _positive(parse_size), None, "SIZE", "set the events file aside when it has grown to this", shown="off"
+    )
+    rotate_keep: int = _option(_count, 10, "N", "rotated files that are kept")
+    rotate_gzip: bool = _option(_switch, False, "", "compress rotated files, one generation late", shown="off")
+    output: str = _option(
+        choice("preview", "json", "none"), "preview", "WHAT", "copies of events on stdout: preview, json or none"
+    )
+    log_level: str = _option(
+        choice("debug", "info", "warning", "error"),
+        "info",
+        "LEVEL",
+        "least severe messages to show: debug, info, warning or error",
+    )
+    log_format: str = _option(choice("text", "json"), "text", "FORMAT", "messages on stderr: text or json")
+
+    @property
+    def stale_after_s(self) -> float:
+        """Age in seconds at which the last pong no longer proves a connection."""
+        return self.ping_interval_s + self.ping_timeout_s
+
+
+@dataclass(frozen=True)
+class Option:
+    """One flag of `run` and `start`, as the table in Settings has it; without a metavar it is a switch."""
+
+    field_name: str
+    parse: Callable[[str], Any]
+    metavar: str
+    help: str
+    shown: str
+
+    @property
+    def flag(self) -> str:
+        """`--max-frame-size` for `max_frame_bytes`: people write units in the value, code in the name."""
+        stem = self.field_name.removesuffix("_s")
+        return "--" + stem.replace("frame_bytes", "frame_size").removesuffix("_bytes").replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        """The name in the environment: `VIDEODB_LISTEN_MAX_FRAME_SIZE`."""
+        return _PREFIX + self.flag[2:].replace("-", "_").upper()
+
+
+OPTIONS = tuple(
+    Option(entry.name, **entry.metadata) for entry in dataclasses.fields(Settings) if "parse" in entry.metadata
+)
+
+
+def resolve(
+    flags: Mapping[str, Any], environ: Mapping[str, str], dotenv: Mapping[str, str], *, key_from_file: str | None
+) -> Settings:
+    """The settings that hold, from the flags given (field name to parsed value), the environment and a `.env`.
+
+    `key_from_file` is the content of --api-key-file, None without that flag. Empty variables count as unset.
+    Raises ConfigurationError for a value that is not understood, for a URL that would send the key in the clear, and
+    when there is no key.
+    """
+    values: dict[str, Any] = {}
+    for option in OPTIONS:
+        if (given := flags.get(option.field_name)) is not None:
+            values[option.field_name] = given
+        elif text := environ.get(option.variable):
+            values[option.field_name] = _parsed(option, text)
+    from_outside = key_from_file or _first(KEY_NAMES, environ)
+    from_dotenv = _first(KEY_NAMES, dotenv)
+    base_url = flags.get("base_url") or environ.get(BASE_URL_NAME)
+    if not base_url and not from_outside:
+        base_url = dotenv.get(BASE_URL_NAME)  # beside its own key only: else a stranger's .env sends yours elsewhere
+    if base_url and ("?" in base_url or "#" in base_url):
+        raise ConfigurationError("the base URL has a query or a fragment", fix="give scheme, host and path only")
+    return Settings(
+        api_key=_checked_key(from_outside or from_dotenv),
+        base_url=checked_url((base_url or DEFAULT_BASE_URL).rstrip("/"), "https", "http"),
+        **values,
+    )
+
+
+def is_loopback(host: str | None) -> bool:
+    """Whether traffic to `host` cannot leave this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host or "").is_loopback
+    except ValueError:
+        return False
+
+
+def checked_url(url: str, secure: str, plain: str) -> str:
+    """`url`, when it has the scheme `secure`, or `plain` and a loopback host.
+
+    Raises ConfigurationError otherwise; the message shows no more than scheme and host, since the rest can be a secret.
+    """
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise ConfigurationError("a URL is malformed", fix=f"it must look like {secure}://host[:port]") from None
+    if host and (parts.scheme == secure or (parts.scheme == plain and is_loopback(host))):
+        return url
+    what = f"the URL {parts.scheme}://{host} is not {secure}" if host else "a URL names no host"
+    raise ConfigurationError(what, fix=f"use {secure}://host[:port]; {plain} is accepted for loopback only")
+
+
+def _parsed(option: Option, text: str) -> Any:
+    try:
+        return option.parse(text)
+    except ValueError as exc:
+        raise ConfigurationError(f"{option.variable}: {exc}", fix=f"correct or unset {option.variable}") from None
+
+
+def _checked_key(key: str | None) -> str:
+    if key is None:
+        raise ConfigurationError("no API key", fix="set VIDEO_DB_API_KEY, or put it into .env or --api-key-file")
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise ConfigurationError(
+            "the API key holds a blank or a character that no key has", fix="copy the key again, without quotes"
+        )
+    return key
+
+
+def _first(names: tuple[str, ...], source: Mapping[str, str]) -> str | None:
+    return next((value for name in names if (value := source.get(name))), None)
