@@ -1,0 +1,237 @@
+"""The daemon: lifetime and wiring, nothing else.
+
+Frames go one way: `realtime` delivers them, the clock stamps them, `event` makes each a line, the sink writes it. What
+happens around them is told by the reporter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+from videodb_listen.errors import DirectoryBusy, DirectoryUnusable, ListenError, Unavailable
+from videodb_listen.event import encode_line
+from videodb_listen.listener import signals
+from videodb_listen.listener.clock import Clock
+from videodb_listen.listener.directory import Owner, owned
+from videodb_listen.listener.reconnect import STABLE_AFTER_S, Lost, ReconnectPolicy
+from videodb_listen.listener.report import Outside, Reporter
+from videodb_listen.listener.sink import Sink
+from videodb_listen.listener.stdio import bound_log
+from videodb_listen.paths import Layout
+from videodb_listen.realtime import Connection, open_connection
+from videodb_listen.rest import request_websocket_url
+from videodb_listen.settings import Settings
+from videodb_listen.units import format_duration
+
+log = logging.getLogger(__name__)
+
+TICK_S = 1.0
+"""The state file is written at most this often; clock steps and sleep are noticed this late."""
+
+CLOCK_STEP_S = 1.0
+"""A smaller step of the wall clock is everyday correction; a larger one is journalled."""
+
+SLEPT_S = 10.0
+"""A wall clock that ran ahead this far means that the machine slept, and that its connections may be dead."""
+
+PROOF_AFTER_SLEEP_S = 5.0
+
+MAX_LOG_BYTES = 8 << 20
+
+
+async def run(settings: Settings, layout: Layout, outside: Outside, *, clear: bool) -> None:
+    """Record until asked to stop. Returns after a clean stop; raises the ListenError that ended it otherwise.
+
+    The nesting is the order of the end: last flush and sync, state `stopped`, pid file removed, lock released.
+    """
+    with owned(layout) as owner:
+        if owner.shared:
+            log.warning("others can write to %s; a directory of your own is safer", layout.directory)
+        daemon = Daemon(settings, layout, outside, clear=clear, owner=owner)
+        async with daemon.lifetime():
+            await daemon.serve()
+
+
+class Daemon:
+    """One run. All methods run on the loop; what must not block it is handed to a thread by its owner."""
+
+    def __init__(self, settings: Settings, layout: Layout, outside: Outside, *, clear: bool, owner: Owner) -> None:
+        self._settings = settings
+        self._owner = owner
+        self._layout = layout
+        self._clear = clear
+        self._copy = outside.stdout.copy
+        self._clock = Clock()
+        self._stop = signals.Stop()
+        self._wake = asyncio.Event()  # the machine woke up: do not wait any longer
+        self._policy = ReconnectPolicy(settings)
+        self._connection: Connection | None = None
+        self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()  # ends the run when it is set
+        self._reporter = Reporter(settings, layout, outside, shared=owner.shared, started_s=self._clock.now())
+        self._sink = Sink(
+            layout,
+            settings,
+            shared=owner.shared,
+            now=self._clock.now,
+            on_trouble=self._reporter.disk_trouble,
+            on_full=self._hang_up,
+            on_failure=self._fail,
+        )
+
+    @contextlib.asynccontextmanager
+    async def lifetime(self) -> AsyncIterator[None]:
+        """Handle signals, publish who we are, open the events file; on leaving, bring everything to its end.
+
+        Signals come first: once the pid file is there, someone may use it.
+        """
+        failure: ListenError | None = None
+        with signals.installed(self._stop, self._reopen):
+            self._reporter.open()
+            ticker = asyncio.create_task(self._tick_for_ever())
+            try:
+                if repaired := self._sink.open(held=self._clear):
+                    self._reporter.repaired(repaired, self._clock.now())
+                try:
+                    yield
+                finally:
+                    self._reporter.retract("stopping")
+                    await self._sink.close()
+            except ListenError as exc:
+                failure = exc
+                raise
+            finally:
+                ticker.cancel()
+                self._failure.cancel()  # what it could still say has been raised
+                self._reporter.stopped(failure, self._sink.events, self._sink.bytes, self._clock.now())
+
+    async def serve(self) -> None:
+        """Connect, read, reconnect, until a signal or a failure that nothing mends."""
+        if self._settings.startup_timeout_s:
+            asyncio.get_running_loop().call_later(self._settings.startup_timeout_s, self._startup_expired)
+        retrying = self._policy.retrying(pause=self._pause, announce=self._reporter.retrying)
+        serving: asyncio.Task[None] = asyncio.create_task(retrying(self._attempt))
+        stopping = asyncio.create_task(self._stop.requested.wait())
+        endings: list[asyncio.Future[Any]] = [serving, stopping, self._failure]
+        await asyncio.wait(endings, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if not serving.done():
+            self._reporter.stopping()
+            if self._connection is not None and not self._failure.done():
+                await self._drain(self._connection)  # `serving` reads on meanwhile, and ends with the connection
+            else:
+                serving.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await serving
+        if self._failure.done():
+            self._failure.result()
+
+    async def _attempt(self) -> None:
+        """One connection, from a fresh URL to its end. Returns only when we are to stop."""
+        await self._sink.room.wait()
+        url = await request_websocket_url(self._settings)
+        async with open_connection(url, self._settings, self._deliver) as connection:
+            events_before, connected_s = self._sink.events, self._loop_s()
+            self._connected(connection)
+            ended = await connection.read(self._deliver, self._on_pong)
+            self._connection = None
+        if self._stop.requested.is_set():
+            return
+        self._reporter.lost(connection.connection_id, ended, self._clock.now())
+        useful = self._sink.events > events_before or self._loop_s() - connected_s >= STABLE_AFTER_S
+        raise Lost(ended.reason, stable=useful and ended.refused is None)
+
+    def _connected(self, connection: Connection) -> None:
+        self._connection = connection
+        self._policy.connected()
+        if self._clear and not self._reporter.ever_connected:
+            self._sink.clear()
+        self._reporter.connected(connection.connection_id, self._clock.now())
+
+    def _deliver(self, frame: bytes) -> None:
+        self._reporter.received_s = now_s = self._clock.now()
+        line = encode_line(frame, now_s)
+        self._sink.append(line)
+        self._copy(line)
+
+    def _on_pong(self, latency_s: float) -> None:
+        self._reporter.pong(latency_s, self._clock.now())
+
+    async def _drain(self, connection: Connection) -> None:
+        """Send Close while reading goes on; a second signal, or `drain_s`, cuts it."""
+        before = self._sink.events
+        closing = asyncio.create_task(connection.close())
+        hurried = asyncio.create_task(self._stop.hurried.wait())
+        await asyncio.wait([closing, hurried], return_when=asyncio.FIRST_COMPLETED)
+        hurried.cancel()
+        if not closing.done():
+            connection.cut("a second signal")
+        if not await closing:
+            log.warning(
+                "the drain was cut (--drain is %s, and a second signal cuts it sooner) before the server answered our "
+                "Close; the %d events that came meanwhile are written, later ones were not waited for",
+                format_duration(self._settings.drain_s),
+                self._sink.events - before,
+            )
+
+    async def _pause(self, seconds: float) -> None:
+        self._wake.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+
+    def _startup_expired(self) -> None:
+        if not self._reporter.ever_connected:
+            last = f", the last failure: {self._reporter.error}" if self._reporter.error else ""
+            self._fail(Unavailable(f"not connected within {format_duration(self._settings.startup_timeout_s)}{last}"))
+
+    def _hang_up(self) -> None:
+        if self._connection is not None:
+            self._connection.cut("disk full, and no more lines fit into memory")
+
+    def _fail(self, failure: ListenError) -> None:
+        if not self._failure.done():
+            self._failure.set_exception(failure)
+
+    def _reopen(self) -> None:
+        log.info("SIGHUP: opening the files in %s anew", self._layout.directory)
+        self._reporter.reopen()
+        self._sink.reopen()
+
+    async def _tick_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            self._watch_clock()
+            self._watch_files()
+            self._reporter.tick(self._sink.events, self._sink.bytes)
+            bound_log(self._layout.log, MAX_LOG_BYTES)
+
+    def _watch_files(self) -> None:
+        """Notice what others did to our files: rotated, deleted, or the whole directory removed."""
+        try:
+            if self._owner.renew_if_removed():
+                self._reporter.restore()
+        except DirectoryBusy as exc:
+            self._fail(exc)
+        except DirectoryUnusable as exc:
+            log.warning("%s was removed and cannot be made anew: %s", self._layout.directory, exc.message)
+        else:
+            self._sink.follow_name()
+
+    def _watch_clock(self) -> None:
+        """Journal a step; after a sleep, prove the connection at once, or try at once to get one."""
+        step_s = self._clock.step()
+        if abs(step_s) > CLOCK_STEP_S:
+            self._reporter.clock_stepped(step_s, self._clock.now())
+        if step_s > SLEPT_S:
+            log.info("the clock ran ahead by %s: the machine slept, or was set", format_duration(step_s))
+            self._wake.set()
+            if self._connection is not None:
+                self._proving = asyncio.create_task(self._connection.prove(PROOF_AFTER_SLEEP_S))
+
+    @staticmethod
+    def _loop_s() -> float:
+        return asyncio.get_running_loop().time()

@@ -1,0 +1,99 @@
+"""Generations of the events file: set aside by rename, compressed one generation late, bounded in number.
+
+The newest generation stays as it is: a reader that follows the events file is in it when the rename happens, and
+finishes it before it opens the next.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import os
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import BinaryIO
+
+from videodb_listen.listener.directory import sync_directory
+from videodb_listen.listener.sync import fdatasync
+from videodb_listen.paths import Layout
+from videodb_listen.settings import Settings
+
+
+class Rotation:
+    """When the events file has grown enough, and what happens to its predecessors."""
+
+    def __init__(self, layout: Layout, settings: Settings) -> None:
+        self._layout = layout
+        self._limit_bytes = settings.rotate_size_bytes
+        self._keep = settings.rotate_keep
+        self._gzip = settings.rotate_gzip
+
+    def due(self, size_bytes: int) -> bool:
+        """Whether a file of this size is to be set aside."""
+        return self._limit_bytes is not None and size_bytes >= self._limit_bytes
+
+    def set_aside(self, now_s: float) -> Path:
+        """Rename the events file to a name that nothing has; the new name. Raises OSError.
+
+        The time in the name is that of the rename, moved on by milliseconds until it is free: rename(2) would replace
+        an earlier generation.
+        """
+        at = datetime.fromtimestamp(now_s, UTC)
+        while True:
+            stamp = at.strftime("%Y%m%dT%H%M%S.") + f"{at.microsecond // 1000:03d}Z"
+            path = self._layout.generation(stamp)
+            if not os.path.lexists(path) and not os.path.lexists(_compressed(path)):
+                break
+            at += timedelta(milliseconds=1)
+        self._layout.events.rename(path)
+        return path
+
+    def tidy(self) -> None:
+        """Compress all generations but the newest, remove those beyond `keep`. Takes as long as it takes: in a thread.
+
+        Killed at any point, it leaves each generation whole under one name at least; the next call cleans up.
+        Raises OSError.
+        """
+        for leftover in self._layout.directory.glob(f"{self._layout.generation('*').name}.gz.tmp"):
+            leftover.unlink(missing_ok=True)
+        generations = self._generations()
+        surplus = max(0, len(generations) - self._keep)
+        for stamp in generations[:surplus]:
+            self._layout.generation(stamp).unlink(missing_ok=True)
+            _compressed(self._layout.generation(stamp)).unlink(missing_ok=True)
+        if self._gzip:
+            for stamp in generations[surplus:-1]:
+                with contextlib.suppress(FileNotFoundError):
+                    self._compress(self._layout.generation(stamp))
+
+    def _generations(self) -> list[str]:
+        """The stamps of all generations, oldest first; one that is there in both forms counts once."""
+        prefix, suffix = self._layout.generation("*").name.split("*")
+        names = (path.name.removesuffix(".gz") for path in self._layout.directory.glob(f"{prefix}*{suffix}*"))
+        return sorted({name[len(prefix) : -len(suffix)] for name in names if name.endswith(suffix)})
+
+    def _compress(self, path: Path) -> None:
+        """Put `path`.gz in its place: synced before the original goes, whole under its name or not there at all."""
+        target = _compressed(path)
+        if not target.exists():
+            temporary = target.with_name(target.name + ".tmp")
+            with path.open("rb") as plain, _created(temporary) as raw:
+                with gzip.GzipFile(filename="", mode="wb", fileobj=raw) as packed:
+                    shutil.copyfileobj(plain, packed, 1 << 20)
+                raw.flush()
+                fdatasync(raw.fileno())
+            temporary.replace(target)
+            sync_directory(path.parent)
+        path.unlink()
+
+
+def _created(path: Path) -> BinaryIO:
+    """A new file that nobody else can read. Raises FileExistsError rather than write through what is there."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    os.fchmod(descriptor, 0o600)  # the umask may have taken our own bits
+    return os.fdopen(descriptor, "wb")
+
+
+def _compressed(path: Path) -> Path:
+    return path.with_name(path.name + ".gz")

@@ -1,0 +1,202 @@
+"""Lines on their way to the disk: in order, whole, and in bounded memory while the disk refuses.
+
+Lines that arrive in one turn of the loop leave in one write(2). A short write is completed later and never taken back,
+so offsets only grow and readers may follow. A disk that is full or read-only passes; an I/O error is fatal, because
+what a failed sync left behind cannot be trusted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import time
+from collections.abc import Callable
+
+from videodb_listen.errors import SinkError
+from videodb_listen.listener.file import EventsFile
+from videodb_listen.paths import Layout
+from videodb_listen.settings import Settings
+from videodb_listen.units import format_size
+
+log = logging.getLogger(__name__)
+
+RETRY_S = 0.5
+"""Between tries while the disk refuses: soon enough to be unnoticed, rare enough to cost nothing."""
+
+SAY_AGAIN_S = 60.0
+
+_PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EAGAIN})
+
+
+class Sink:
+    """Appends lines to `videodb_events.jsonl`. `events` and `bytes` count what was appended in this run.
+
+    `on_trouble` gets what keeps lines from the disk, and None when that has passed. `on_failure` gets the SinkError
+    that ends the recording. `on_full` is called when more than `memory_limit_bytes`
+    wait for the disk: the daemon hangs up then, and comes back when `room` is set.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        settings: Settings,
+        *,
+        shared: bool,
+        now: Callable[[], float],
+        on_full: Callable[[], None],
+        on_failure: Callable[[SinkError], None],
+        on_trouble: Callable[[str | None], None] = lambda _: None,
+    ) -> None:
+        self.events = self.bytes = 0
+        self.room = asyncio.Event()
+        self.room.set()
+        self._path = layout.events
+        self._memory_limit_bytes = settings.memory_limit_bytes
+        self._on_trouble = on_trouble
+        self._on_full = on_full
+        self._on_failure = on_failure
+        self._loop = asyncio.get_running_loop()
+        self._file = EventsFile(
+            layout, settings, shared=shared, now=now, on_failure=lambda exc: self._fail("sync", exc)
+        )
+        self._open = False
+        self._waiting: list[bytes] = []
+        self._waiting_bytes = 0
+        self._held = False
+        self._reopen_due = False
+        self._next_flush: asyncio.Handle | None = None
+        self._broken: SinkError | None = None  # what ended the recording; None: nothing did
+        self._said_at_s = float("-inf")
+
+    def open(self, *, held: bool) -> str | None:
+        """Open the file; says how a torn tail was repaired, None when it was whole.
+
+        `held`: lines wait until `clear` is called, so that a start that fails destroys nothing.
+        Raises DirectoryUnusable when the file cannot be opened, repaired or trusted.
+        """
+        repaired = self._file.open()
+        self._open, self._held = True, held
+        return repaired
+
+    def append(self, line: bytes) -> None:
+        """Take one whole line; it is written in this turn of the loop, with those that came together with it."""
+        self.events += 1
+        self.bytes += len(line)
+        self._waiting.append(line)
+        self._waiting_bytes += len(line)
+        if self._next_flush is None:
+            self._next_flush = self._loop.call_soon(self.flush)
+        elif self._waiting_bytes > self._memory_limit_bytes and self.room.is_set():
+            self._overflow()
+
+    def clear(self) -> None:
+        """Empty the file in place, then let the held lines follow."""
+        if not self._held:
+            return
+        self.follow_name()
+        try:
+            self._file.empty()
+        except OSError as exc:
+            self._fail("emptying", exc)
+            return
+        self._held = False
+        self.flush()
+
+    def flush(self) -> None:
+        """Write everything that waits, as far as the disk takes it."""
+        self._unschedule()
+        if self._held or self._broken or not self._waiting:
+            return
+        try:
+            self._write()
+        except OSError as exc:
+            self._refused(exc)
+            return
+        self.room.set()
+        if self._said_at_s > float("-inf"):
+            self._said_at_s = float("-inf")
+            self._on_trouble(None)
+        if self._reopen_due:
+            self.reopen()
+        else:
+            self._file.rotate_if_due()
+
+    def reopen(self) -> None:
+        """Write on to whatever file has our name now. A line that was begun is completed first, where it began."""
+        if not self._open:
+            return  # it will be opened under that name
+        self._reopen_due = False
+        self.flush()
+        if self._file.torn:
+            self._reopen_due = True
+            return
+        if nameless := self._file.reopen():
+            self._waiting.insert(0, nameless)
+            self._waiting_bytes += len(nameless)
+            self.flush()
+
+    def follow_name(self) -> None:
+        """Notice that our name belongs to another file, or to none, and go on there."""
+        if self._open and not self._file.is_named():
+            log.warning("%s is not the file that was open any more: opening it anew", self._path)
+            self.reopen()
+
+    async def close(self) -> None:
+        """The last flush and the last sync. Raises SinkError when lines are left over, with their number."""
+        self._held = False
+        self.flush()
+        self._unschedule()
+        self._open = False
+        try:
+            await self._file.close()
+        except OSError as exc:
+            self._fail("sync", exc)
+        if self._broken:
+            raise self._broken
+        if self._waiting:
+            lines = sum(chunk.count(b"\n") for chunk in self._waiting)
+            raise SinkError(f"stopped with {lines} lines that {self._path} did not take", fix="make room")
+
+    def _write(self) -> None:
+        while self._waiting:
+            data = self._waiting[0] if len(self._waiting) == 1 else b"".join(self._waiting)
+            self._waiting = [data]  # joined once, however often the disk refuses it
+            written = self._file.write(data)
+            self._waiting_bytes -= written
+            self._waiting = [data[written:]] if written < len(data) else []
+
+    def _overflow(self) -> None:
+        """More waits than may: write what can be written; if that does not help, have the connection cut."""
+        if self._held:
+            log.warning("%s is not emptied: too much came before the connection id", self._path)
+            self._held = False
+        self.flush()
+        if self._waiting_bytes > self._memory_limit_bytes:
+            self.room.clear()
+            self._on_full()
+
+    def _refused(self, exc: OSError) -> None:
+        if exc.errno not in _PASSING:
+            self._fail("write", exc)
+            return
+        if time.monotonic() - self._said_at_s >= SAY_AGAIN_S:
+            self._said_at_s = time.monotonic()
+            size = format_size(self._waiting_bytes)
+            log.warning("%s: %s; %s wait in memory until there is room", self._path, exc.strerror, size)
+            self._on_trouble(f"{self._path}: {exc.strerror}")
+        self._next_flush = self._loop.call_later(RETRY_S, self.flush)  # not sooner: `append` schedules none meanwhile
+
+    def _unschedule(self) -> None:
+        if self._next_flush is not None:
+            self._next_flush.cancel()
+            self._next_flush = None
+
+    def _fail(self, what: str, exc: OSError) -> None:
+        """Give up: what an I/O error left on the disk cannot be known, except up to the last good sync."""
+        if self._broken is None:
+            self._broken = SinkError(
+                f"{what} of {self._path} failed: {exc.strerror}; it was last synced up to byte {self._file.synced_to}",
+                fix="check the disk, then start again",
+            )
+            self._on_failure(self._broken)

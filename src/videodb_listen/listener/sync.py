@@ -1,0 +1,92 @@
+"""When what was written is forced onto the disk.
+
+fdatasync(2) runs in a thread, so that a slow disk stops neither pings nor signals. At most one runs at a time; what is
+written meanwhile is covered by the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+
+from videodb_listen.settings import Settings
+
+AGAIN_S = 1.0
+"""Between tries while no descriptor is free."""
+
+
+class Syncer:
+    """Syncs one open file by policy: `always` after each batch, `interval` within `fsync_interval_s` of it, `never`.
+
+    `synced_to` is the offset in bytes that the last good sync covered. `on_failure` gets the OSError of a bad one.
+    """
+
+    def __init__(self, descriptor: int, settings: Settings, on_failure: Callable[[OSError], None]) -> None:
+        self.synced_to = 0
+        self._descriptor = descriptor
+        self._wanted = settings.fsync != "never"
+        self._delay_s = 0.0 if settings.fsync == "always" else settings.fsync_interval_s
+        self._on_failure = on_failure
+        self._loop = asyncio.get_running_loop()
+        self._due: asyncio.TimerHandle | None = None
+        self._running: asyncio.Future[int] | None = None
+        self._dirty = False
+
+    def wrote(self) -> None:
+        """Something was written: have it synced in time."""
+        self._dirty = True
+        if self._wanted and self._due is None and self._running is None:
+            self._due = self._loop.call_later(self._delay_s, self._start)
+
+    async def finish(self) -> None:
+        """Sync what is not synced yet, for the last time. Raises OSError when that fails."""
+        while self._due is not None or self._running is not None:
+            if self._due is not None:
+                self._due.cancel()
+                self._due = None
+            if self._running is not None:
+                await asyncio.wait([self._running])
+        if self._wanted and self._dirty:
+            self._dirty = False
+            self.synced_to = await self._in_thread()
+
+    def _start(self) -> None:
+        try:
+            self._running = self._in_thread()
+        except OSError:  # no descriptor is free
+            self._due = self._loop.call_later(AGAIN_S, self._start)
+            return
+        self._due = None
+        self._dirty = False
+        self._running.add_done_callback(self._finished)
+
+    def _in_thread(self) -> asyncio.Future[int]:
+        # A descriptor of its own: ours may be closed, and its number given to another file, before the thread runs.
+        return self._loop.run_in_executor(None, _sync_and_close, os.dup(self._descriptor))
+
+    def _finished(self, done: asyncio.Future[int]) -> None:
+        self._running = None
+        if done.cancelled():
+            return
+        if isinstance(exc := done.exception(), OSError):
+            self._on_failure(exc)
+            return
+        self.synced_to = done.result()
+        if self._dirty:
+            self.wrote()
+
+
+def fdatasync(descriptor: int) -> None:
+    """Force the content of `descriptor` onto the disk; fsync where the platform, macOS, has nothing less."""
+    (os.fdatasync if hasattr(os, "fdatasync") else os.fsync)(descriptor)
+
+
+def _sync_and_close(descriptor: int) -> int:
+    """Sync; the size in bytes that is now certain to be on the disk."""
+    try:
+        size = os.fstat(descriptor).st_size
+        fdatasync(descriptor)
+    finally:
+        os.close(descriptor)
+    return size
