@@ -1,0 +1,231 @@
+"""REST and WebSocket over one `World`: this module moves bytes and waits, the world decides.
+
+The REST surface is the part of the public API that leads to a connection (docs.videodb.io, API reference;
+videodb 0.5.1 `client.py`): list and get collections, get a WebSocket URL. `POST /emulator/trigger` is ours.
+"""
+
+import asyncio
+import json
+import logging
+import math
+import socket
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from videodb_listen.emulator.chaos import Chaos, Fault
+from videodb_listen.emulator.scenario import Scenario, load
+from videodb_listen.emulator.templates import TemplateError
+from videodb_listen.emulator.wire import Transports, Wire, served
+from videodb_listen.emulator.world import World
+
+log = logging.getLogger(__name__)
+
+Endpoint = Callable[[Request], Awaitable[JSONResponse]]
+
+
+def steady_clock() -> Callable[[], float]:
+    """Return a clock in unix seconds that a step of the system's clock neither stalls nor rushes."""
+    started_s = time.time() - time.monotonic()
+    return lambda: started_s + time.monotonic()
+
+
+def _success(data: dict[str, Any]) -> JSONResponse:
+    return JSONResponse({"success": True, "data": data})
+
+
+async def _error(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    envelope = {"success": False, "message": error.detail}
+    return JSONResponse(envelope, status_code=error.status_code, headers=error.headers)
+
+
+class Emulator:
+    """A running backend: `base_url` is where it is, `world` is what it knows.
+
+    `idle` is set while no connection is open.
+    """
+
+    def __init__(self, world: World, base_url: str, clock: Callable[[], float], chaos: Chaos) -> None:
+        self.world = world
+        self.transports: Transports = {}
+        self.base_url = base_url
+        self.app = Starlette(routes=self._routes(), exception_handlers={HTTPException: _error})
+        # A redirect would hide that clients and the API reference disagree about the slash: both are served.
+        self.app.router.redirect_slashes = False
+        self._clock = clock
+        self._chaos = chaos
+        self._wires: dict[str, Wire] = {}
+        self._started = asyncio.Event()
+        self.idle = asyncio.Event()
+        self.idle.set()
+
+    def __repr__(self) -> str:
+        return f"<Emulator {self.base_url}: {len(self._wires)} connections>"
+
+    def _routes(self) -> list[BaseRoute]:
+        table: list[tuple[str, str, Endpoint]] = [
+            ("GET", "/collection", self._list_collections),
+            ("GET", "/collection/{collection_id}", self._get_collection),
+            ("GET", "/collection/{collection_id}/websocket", self._get_websocket),
+            ("POST", "/emulator/trigger", self._trigger),
+        ]
+        routes: list[BaseRoute] = [
+            Route(path + slash, endpoint, methods=[method]) for method, path, endpoint in table for slash in ("", "/")
+        ]
+        return [*routes, WebSocketRoute("/realtime", self._realtime)]
+
+    # -- REST
+
+    async def _list_collections(self, request: Request) -> JSONResponse:
+        _authenticate(request)
+        return _success(self.world.collections())
+
+    async def _get_collection(self, request: Request) -> JSONResponse:
+        return _success(self._collection(request))
+
+    async def _get_websocket(self, request: Request) -> JSONResponse:
+        self._collection(request)
+        if (fault := self._chaos.answer()) is not None:
+            headers = None if fault.delay_s is None else {"Retry-After": str(math.ceil(fault.delay_s))}
+            raise HTTPException(fault.code, "planned chaos", headers)
+        token = self.world.issue_token(self._clock())
+        if self._chaos.expires():
+            self.world.redeem_token(token, self._clock())
+        return _success({"websocket_url": f"{self.base_url.replace('http', 'ws', 1)}/realtime?token={token}"})
+
+    def _collection(self, request: Request) -> dict[str, Any]:
+        _authenticate(request)
+        collection_id = request.path_params["collection_id"]
+        collection = self.world.collection(collection_id)
+        if collection is None:
+            raise HTTPException(404, f"collection {collection_id} not found")
+        return collection
+
+    async def _trigger(self, request: Request) -> JSONResponse:
+        try:
+            match json.loads(await request.body()):
+                case {"event": str(event), "set": dict(changes), "connection_id": str() | None as target}:
+                    triggered = self.world.trigger(event, changes, self._clock(), target)
+                case _:
+                    raise HTTPException(400, 'expected {"event": str, "set": object, "connection_id": str or null}')
+        except (TemplateError, json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise HTTPException(400, str(error)) from error
+        reached = [one for one in triggered.connection_ids if await self._send(one, triggered.frame)]
+        return _success({"frame": triggered.frame, "connections": reached})
+
+    # -- WebSocket
+
+    async def _realtime(self, websocket: WebSocket) -> None:
+        if not self.world.redeem_token(websocket.query_params.get("token", ""), self._clock()):
+            log.info("refused a WebSocket URL that is unknown, used or expired")
+            await websocket.send_denial_response(JSONResponse({"message": "Forbidden"}, status_code=403))
+            return
+        await websocket.accept()
+        wire = Wire(websocket, self.transports[websocket.scope["client"]])
+        faults = self._chaos.accepted()
+        tasks = [asyncio.create_task(wire.left()), asyncio.create_task(wire.endure(faults))]
+        try:
+            await self._talk(wire, tasks[0], sum(fault.delay_s or 0 for fault in faults))
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+
+    async def _talk(self, wire: Wire, left: asyncio.Task[None], hello_delay_s: float) -> None:
+        """Say hello and be there until the client is gone."""
+        await asyncio.wait([left], timeout=hello_delay_s)
+        connection_id = self.world.new_connection_id()
+        # Before the connection is known to the world: no event may overtake the hello, which clients take
+        # from the first frame whatever it is (videodb 0.5.1 websocket_client.py).
+        if not await wire.send(json.dumps({"connection_id": connection_id})):
+            await left  # a frozen connection is silent, but it is there
+            return
+        self._open(connection_id, wire)
+        try:
+            await left
+        finally:
+            self._close(connection_id)
+
+    def _open(self, connection_id: str, wire: Wire) -> None:
+        self._wires[connection_id] = wire
+        self.idle.clear()
+        log.info("connection %s opened", connection_id)
+        if self.world.connected(connection_id, self._clock()):
+            self._started.set()
+
+    def _close(self, connection_id: str) -> None:
+        self._wires.pop(connection_id, None)
+        unheard = self.world.disconnected(connection_id)
+        rest = f"; the remaining {unheard} events of its session are dropped" if unheard else ""
+        log.info("connection %s closed%s", connection_id, rest)
+        if not self._wires:
+            self.idle.set()
+
+    async def _send(self, connection_id: str, frame: str | bytes) -> bool:
+        """Send one frame; tell whether the connection was there to take it."""
+        wire = self._wires.get(connection_id)
+        return wire is not None and await wire.send(frame)
+
+    async def play(self) -> None:
+        """Play the scenario whenever a connection starts it, until cancelled."""
+        while True:
+            await self._started.wait()
+            self._started.clear()
+            while (due_s := self.world.next_due_s()) is not None:
+                await asyncio.sleep(max(0.0, due_s - self._clock()))
+                await self._deliver_due()
+
+    async def _deliver_due(self) -> None:
+        performance = self.world.performance
+        for delivery in self.world.advance(self._clock()):
+            if not await self._send(delivery.performance.connection_id, delivery.frame):
+                delivery.failed()
+        if performance is not None and performance.over:
+            log.info("session %s is over: %d sent, %d dropped", performance.name, performance.sent, performance.dropped)
+
+
+def _authenticate(request: Request) -> None:
+    if not request.headers.get("x-access-token", "").strip():
+        raise HTTPException(401, "no API key: the header x-access-token is missing or empty")
+
+
+@asynccontextmanager
+async def running_emulator(
+    scenario: Scenario | str | Path | None = "meeting",
+    *,
+    speed: float = 1.0,
+    port: int = 0,
+    faults: Iterable[Fault] = (),
+) -> AsyncIterator[Emulator]:
+    """Serve on 127.0.0.1 in the running loop while the block is open; no signal handler is installed.
+
+    `scenario` is a `Scenario`, a bundled name or a file, or None for hello only; `speed` divides its delays; `port`
+    0 takes a free one; `faults` are a plan of `chaos`. On leaving, every connection is closed (1012) and nothing of
+    the server is left.
+    Raises `ScenarioError` for an unusable scenario and `OSError` for a port that cannot be had.
+    """
+    if isinstance(scenario, str | Path):
+        scenario = load(str(scenario))
+    clock = steady_clock()
+    with socket.create_server(("127.0.0.1", port)) as listening:
+        base_url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        emulator = Emulator(World(scenario, speed), base_url, clock, Chaos(faults))
+        async with served(emulator.app, listening, emulator.transports):
+            player = asyncio.create_task(emulator.play())
+            try:
+                yield emulator
+            finally:
+                player.cancel()
+                await asyncio.wait([player])
+                if not player.cancelled():
+                    player.result()  # it never ends by itself: this raises what ended it
