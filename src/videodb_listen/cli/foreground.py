@@ -1,0 +1,118 @@
+"""The life of a `run` process around the daemon: standard streams, logging, settings, the loop, the exit status."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+from collections.abc import Coroutine, Mapping
+from typing import Any
+
+import orjson
+
+from videodb_listen.cli.logs import configure
+from videodb_listen.cli.options import find_layout, find_settings, read_dotenv
+from videodb_listen.errors import Bug, ListenError
+from videodb_listen.listener import daemon, stdio
+from videodb_listen.listener.notify import Notifier
+from videodb_listen.listener.report import Outside
+from videodb_listen.paths import Layout
+from videodb_listen.settings import Settings
+
+log = logging.getLogger(__name__)
+
+FAREWELL_S = 0.5
+"""How long the last lines may wait for whoever reads stdout and stderr: one that is gone must not delay the end."""
+
+
+def record(
+    flags: Mapping[str, Any],
+    directory: str | None,
+    cwd: str | None,
+    api_key_file: str | None,
+    *,
+    clear: bool,
+    ready_fd: int | None,
+) -> int:
+    """Record until asked to stop, or until something ends it; the exit status. Whatever is said is said here.
+
+    `ready_fd` is a descriptor that is told of the first connection or of the failure, None when nobody waits.
+    """
+    stdio.occupy_standard_descriptors()
+    stderr = stdio.LineWriter(stdio.STDERR)
+    handler = stdio.WriterHandler(stderr)
+    log_format = flags["log_format"] or os.environ.get("VIDEODB_LISTEN_LOG_FORMAT", "text")
+    configure(handler, level=flags["log_level"] or "info", format=log_format)  # until the settings are known
+    try:
+        dotenv = read_dotenv(cwd)
+        layout = find_layout(directory, dotenv)
+        settings = find_settings(flags, dotenv, api_key_file)
+        configure(handler, level=settings.log_level, format=settings.log_format)
+        _run_daemon(settings, layout, clear=clear, ready_fd=ready_fd)
+        status = 0
+    except ListenError as exc:
+        status = _say_failure(exc, ready_fd)
+    except Exception as exc:  # the last resort: it becomes one line and status 70
+        log.debug("the bug in full", exc_info=exc)
+        status = _say_failure(Bug.of(exc), ready_fd)
+    stderr.close(FAREWELL_S)
+    _exit_at_once_if_stuck(status)
+    return status
+
+
+def _run_daemon(settings: Settings, layout: Layout, *, clear: bool, ready_fd: int | None) -> None:
+    """Run the daemon to its end. Raises the ListenError that ended it; returns after a clean stop."""
+    stdout = stdio.Stdout(settings.output)
+    outside = Outside(
+        stdout=stdout,
+        notifier=Notifier(os.environ),
+        on_connected=lambda ws_id: _tell(ready_fd, {"ws_id": ws_id}),
+    )
+    try:
+        _run_to_end(daemon.run(settings, layout, outside, clear=clear))
+    finally:
+        stdout.close(FAREWELL_S)
+
+
+def _run_to_end(main: Coroutine[Any, Any, None]) -> None:
+    """Like `asyncio.run`, but without waiting for threads: a look-up or a sync that hangs must not delay the end."""
+    loop = asyncio.new_event_loop()
+    try:
+        loop.run_until_complete(main)
+    finally:
+        remaining = asyncio.all_tasks(loop)
+        for task in remaining:
+            task.cancel()
+        if remaining:
+            loop.run_until_complete(asyncio.wait(remaining))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+
+
+def _exit_at_once_if_stuck(status: int) -> None:
+    """Leave here and now when a thread hangs in the kernel: Python would wait for it before it exits."""
+    workers = [
+        thread for thread in threading.enumerate() if not thread.daemon and thread is not threading.main_thread()
+    ]
+    for thread in workers:
+        thread.join(FAREWELL_S)
+    if any(thread.is_alive() for thread in workers):
+        os._exit(status)
+
+
+def _say_failure(exc: ListenError, ready_fd: int | None) -> int:
+    log.error(exc)  # one line; the traceback of an expected failure helps nobody
+    _tell(ready_fd, {"status": exc.status, **exc.as_dict()})
+    return exc.status
+
+
+def _tell(descriptor: int | None, message: dict[str, Any]) -> None:
+    """One JSON object to whoever started us and waits; they may have gone."""
+    if descriptor is None:
+        return
+    try:
+        os.write(descriptor, orjson.dumps(message) + b"\n")
+        os.close(descriptor)
+    except OSError:
+        log.debug("nobody waits for the start any more")

@@ -1,0 +1,49 @@
+"""Log records for people (`[HH:MM:SS] message`) or for collectors (one JSON object a line)."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import orjson
+
+from videodb_listen.display import visible
+from videodb_listen.errors import ListenError
+
+
+class TextFormatter(logging.Formatter):
+    """`[HH:MM:SS] message`, local time; the traceback only where the record carries one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One safe line, followed by the traceback if there is one."""
+        clock = time.strftime("%H:%M:%S", time.localtime(record.created))
+        line = f"[{clock}] {visible(record.getMessage())}"
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+class JsonFormatter(logging.Formatter):
+    """`{"unix_ts","level","message"}`; an error that ends the program is exactly its `as_dict()`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One JSON object."""
+        if isinstance(record.msg, ListenError):
+            return orjson.dumps(record.msg.as_dict()).decode()
+        fields = {
+            "unix_ts": round(record.created, 3),
+            "level": record.levelname.lower(),
+            "message": visible(record.getMessage()),
+        }
+        if record.exc_info:
+            fields["traceback"] = self.formatException(record.exc_info)
+        return orjson.dumps(fields).decode()
+
+
+def configure(handler: logging.Handler, *, level: str, format: str) -> None:
+    """Send our records of at least `level` to `handler`; other libraries stay silent: their records hold URLs."""
+    handler.setFormatter(JsonFormatter() if format == "json" else TextFormatter())
+    ours = logging.getLogger("videodb_listen")
+    ours.handlers[:] = [handler]
+    ours.setLevel(level.upper())
+    ours.propagate = False
+    logging.getLogger().addHandler(logging.NullHandler())
+    logging.raiseExceptions = False
