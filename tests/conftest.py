@@ -1,0 +1,37 @@
+"""Fixtures for every test: a backend, and a directory for a listener that works against it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from support.backend import Backend
+from support.daemon import Site
+
+# The process tests watch files with inotify and processes with pidfds.
+collect_ignore_glob = [] if sys.platform == "linux" else ["contract/*", "process/*"]
+
+
+@pytest.fixture
+async def backend() -> AsyncIterator[Backend]:
+    """A well-behaved backend: every connection gets a hello and then silence."""
+    async with Backend() as backend:
+        yield backend
+
+
+@pytest.fixture
+def lone_site(tmp_path: Path) -> Iterator[Site]:
+    """A directory for a listener, with no backend behind it."""
+    site = Site(tmp_path)
+    yield site
+    site.kill_stray()
+
+
+@pytest.fixture
+async def site(lone_site: Site, backend: Backend) -> Site:
+    """A directory for a listener, with the well-behaved backend behind it."""
+    lone_site.backend = backend
+    return lone_site

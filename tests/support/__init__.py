@@ -1,0 +1,1 @@
+"""What the tests need beside the product: a scripted backend, a real process, a file watcher."""

@@ -1,0 +1,106 @@
+"""systemd hears that the daemon is ready, what it does and that it lives; without systemd nothing happens."""
+
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from videodb_listen.listener.notify import Notifier
+
+
+@pytest.fixture
+def manager() -> Iterator[tuple[socket.socket, str]]:
+    """A service manager's socket, and its address."""
+    with (
+        tempfile.TemporaryDirectory() as directory,  # an address of a UNIX socket must be short
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening,
+    ):
+        address = str(Path(directory, "notify"))
+        listening.bind(address)
+        listening.settimeout(5)
+        yield listening, address
+
+
+def heard(listening: socket.socket) -> list[str]:
+    """Return every datagram that has come."""
+    listening.setblocking(False)
+    messages = []
+    try:
+        while True:
+            messages.append(listening.recv(4096).decode())
+    except BlockingIOError:
+        return messages
+
+
+def test_each_change_is_one_datagram(manager: tuple[socket.socket, str]) -> None:
+    listening, address = manager
+    notifier = Notifier({"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "30000000"})
+    notifier.ready("connected as abc")
+    notifier.status("trying again")
+    notifier.alive()
+    notifier.stopping()
+    assert heard(listening) == [
+        "READY=1\nSTATUS=connected as abc",
+        "STATUS=trying again",
+        "WATCHDOG=1",
+        "STOPPING=1",
+    ]
+
+
+@pytest.mark.parametrize("environ", [{}, {"WATCHDOG_USEC": ""}, {"WATCHDOG_USEC": "soon"}])
+def test_a_watchdog_that_does_not_watch_is_not_fed(manager: tuple[socket.socket, str], environ: dict[str, str]) -> None:
+    listening, address = manager
+    notifier = Notifier({"NOTIFY_SOCKET": address, **environ})
+    notifier.alive()
+    assert notifier.watchdog_s is None
+    assert heard(listening) == []
+
+
+def test_the_watchdog_names_its_patience_in_microseconds() -> None:
+    assert Notifier({"NOTIFY_SOCKET": "/run/x", "WATCHDOG_USEC": "2500000"}).watchdog_s == 2.5
+    assert Notifier({"WATCHDOG_USEC": "2500000"}).watchdog_s is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="abstract sockets are Linux's")
+def test_an_address_that_starts_with_an_at_sign_is_abstract() -> None:
+    name = f"videodb-listen-test-{tempfile.gettempprefix()}-{id(object())}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(f"\0{name}")
+        Notifier({"NOTIFY_SOCKET": f"@{name}"}).status("here")
+        assert heard(listening) == ["STATUS=here"]
+
+
+def test_an_at_sign_inside_an_address_is_part_of_its_name() -> None:
+    with (
+        tempfile.TemporaryDirectory(prefix="user@") as directory,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening,
+    ):
+        address = str(Path(directory, "notify"))
+        listening.bind(address)
+        Notifier({"NOTIFY_SOCKET": address}).status("here")
+        assert heard(listening) == ["STATUS=here"]
+
+
+@pytest.mark.parametrize("address", ["/nowhere/notify", "/" + "x" * 200, "@nobody-listens-here"])
+def test_a_manager_that_does_not_listen_is_no_failure(address: str) -> None:
+    notifier = Notifier({"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "1000000"})
+    notifier.ready("a")
+    notifier.status("b")
+    notifier.alive()
+    notifier.stopping()
+
+
+def test_a_manager_that_is_too_slow_holds_nothing_up(manager: tuple[socket.socket, str]) -> None:
+    listening, address = manager
+    notifier = Notifier({"NOTIFY_SOCKET": address})
+    for _ in range(5000):  # far more than the kernel queues for one socket
+        notifier.status("busy")
+    assert 0 < len(heard(listening)) < 5000
+
+
+def test_without_a_manager_nothing_is_sent() -> None:
+    for environ in ({}, {"NOTIFY_SOCKET": ""}):
+        Notifier(environ).ready("alone")

@@ -1,0 +1,300 @@
+"""stdout and stderr: whoever reads them, slowly or not at all, never holds the recording up."""
+
+import contextlib
+import fcntl
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from videodb_listen.listener import stdio
+from videodb_listen.listener.stdio import LineWriter, Stdout, WriterHandler, bound_log, occupy_standard_descriptors
+
+LIMIT_S = 10.0
+LINE = b'{"ts":"2026-03-02T10:15:30.123Z","unix_ts":1772446530.123,"channel":"c","data":{"text":"hi"}}\n'
+
+
+class Pipe:
+    """A pipe whose reading end the test uses, or does not."""
+
+    def __init__(self) -> None:
+        self.reading, self.writing = os.pipe()
+
+    def fill(self) -> int:
+        """Fill it up; return how many bytes it took."""
+        flags = fcntl.fcntl(self.writing, fcntl.F_GETFL)
+        fcntl.fcntl(self.writing, fcntl.F_SETFL, flags | os.O_NONBLOCK)
+        taken = 0
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                taken += os.write(self.writing, b"." * 4096)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                taken += os.write(self.writing, b".")
+        fcntl.fcntl(self.writing, fcntl.F_SETFL, flags)
+        return taken
+
+    def read_through(self, end: bytes) -> bytes:
+        """Read until `end` has come."""
+        data = b""
+        while not data.endswith(end):
+            part = os.read(self.reading, 1 << 16)
+            assert part, f"ended before {end!r}: {data[-200:]!r}"
+            data += part
+        return data
+
+    def nobody_reads(self) -> None:
+        """Close the reading end."""
+        os.close(self.reading)
+        self.reading = -1
+
+    def close(self) -> None:
+        for descriptor in (self.reading, self.writing):
+            if descriptor >= 0:
+                os.close(descriptor)
+
+
+@pytest.fixture
+def pipe() -> Iterator[Pipe]:
+    pipe = Pipe()
+    yield pipe
+    pipe.close()
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> int:
+    """So many copies may wait."""
+    monkeypatch.setattr(stdio, "MAX_WAITING", 10)
+    return 10
+
+
+def test_what_is_put_and_offered_comes_out_in_order(pipe: Pipe) -> None:
+    writer = LineWriter(pipe.writing, bytes.upper)
+    writer.put(b"put 1\n")
+    writer.offer(b"offered\n")
+    writer.put(b"put 2\n")
+    writer.close(LIMIT_S)
+    assert pipe.read_through(b"put 2\n") == b"put 1\nOFFERED\nput 2\n"
+    assert writer.dropped == 0
+
+
+@pytest.mark.parametrize("count", [9, 10, 11, 35])
+def test_closing_writes_all_that_waits(pipe: Pipe, few: int, count: int) -> None:
+    writer = LineWriter(pipe.writing)
+    for n in range(count):
+        writer.put(b"%d\n" % n)
+    writer.close(LIMIT_S)
+    pipe_content = os.read(pipe.reading, 1 << 16)
+    assert pipe_content == b"".join(b"%d\n" % n for n in range(count))
+    assert few == 10
+
+
+def test_copies_that_nobody_reads_are_dropped_and_counted_and_an_id_never_is(pipe: Pipe, few: int) -> None:
+    filled = pipe.fill()
+    writer = LineWriter(pipe.writing)
+    for n in range(1000):
+        writer.offer(b"%d\n" % n)
+    assert 1000 - 3 * few <= writer.dropped <= 1000 - few
+    for _ in range(3 * few):
+        writer.put(b"WS_ID=old\n")
+    writer.put(b"WS_ID=last\n")
+    seen = pipe.read_through(b"WS_ID=last\n")[filled:].splitlines()
+    copies = [line for line in seen if not line.startswith(b"WS_ID")]
+    assert copies == [b"%d" % n for n in range(len(copies))]
+    assert len(copies) + writer.dropped == 1000
+    assert seen.count(b"WS_ID=old") == 3 * few
+    writer.close(LIMIT_S)
+
+
+def test_closing_does_not_wait_for_a_reader_that_does_not_read(pipe: Pipe) -> None:
+    pipe.fill()
+    writer = LineWriter(pipe.writing)
+    writer.put(b"stuck\n")
+    writer.close(0.0)
+    assert writer._thread.is_alive()
+    pipe.nobody_reads()  # frees the thread
+    writer._thread.join(LIMIT_S)
+    assert not writer._thread.is_alive()
+
+
+def test_a_full_pipe_that_someone_made_non_blocking_loses_no_id(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    filled = pipe.fill()
+    os.set_blocking(pipe.writing, False)
+    refused, write = threading.Event(), os.write
+
+    def watched(descriptor: int, data: bytes) -> int:
+        try:
+            return write(descriptor, data)
+        except BlockingIOError:
+            refused.set()
+            raise
+
+    monkeypatch.setattr(os, "write", watched)
+    writer = LineWriter(pipe.writing)
+    for n in range(100):
+        writer.put(b"WS_ID=%d\n" % n)
+    assert refused.wait(LIMIT_S)
+    writer.offer(b"copy\n")
+    assert pipe.read_through(b"copy\n")[filled:] == b"".join(b"WS_ID=%d\n" % n for n in range(100)) + b"copy\n"
+    assert not os.get_blocking(pipe.writing)  # the flags are others' as well
+    writer.close(LIMIT_S)
+
+
+def offers_until_broken(writer: LineWriter) -> None:
+    while not writer.dropped:
+        writer.offer(b"copy\n")
+
+
+def test_a_reader_that_is_gone_makes_copies_drop(pipe: Pipe) -> None:
+    pipe.nobody_reads()
+    writer = LineWriter(pipe.writing)
+    writer.put(b"WS_ID=abc\n")
+    offers_until_broken(writer)
+    writer.close(LIMIT_S)
+    assert not writer._thread.is_alive()
+
+
+def test_a_closed_descriptor_makes_copies_drop() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    unused = os.dup2(writing, 900)
+    os.close(writing)
+    os.close(unused)
+    writer = LineWriter(unused)
+    offers_until_broken(writer)
+    writer.close(LIMIT_S)
+    assert not writer._thread.is_alive()
+
+
+def test_the_flags_of_an_inherited_descriptor_are_left_alone(pipe: Pipe) -> None:
+    before = fcntl.fcntl(pipe.writing, fcntl.F_GETFL), fcntl.fcntl(pipe.writing, fcntl.F_GETFD)
+    writer = LineWriter(pipe.writing)
+    writer.put(b"x\n")
+    writer.close(LIMIT_S)
+    assert (fcntl.fcntl(pipe.writing, fcntl.F_GETFL), fcntl.fcntl(pipe.writing, fcntl.F_GETFD)) == before
+
+
+# -- what the daemon prints ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def stdout(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> Pipe:
+    monkeypatch.setattr(stdio, "STDOUT", pipe.writing)
+    return pipe
+
+
+@pytest.mark.parametrize(("output", "copy"), [("preview", b"[c] hi\n"), ("json", LINE), ("none", b"")])
+def test_the_first_line_is_the_id_whatever_came_before_it(stdout: Pipe, output: str, copy: bytes) -> None:
+    out = Stdout(output)
+    out.copy(LINE)
+    out.announce("abc")
+    out.copy(LINE)
+    out.announce("def")
+    out.close(LIMIT_S)
+    assert stdout.read_through(b"WS_ID=def\n") == b"WS_ID=abc\n" + copy * 2 + b"WS_ID=def\n"
+    assert out.dropped == 0
+
+
+def test_a_preview_of_hostile_text_is_one_safe_line(stdout: Pipe) -> None:
+    out = Stdout("preview")
+    out.announce("abc")
+    out.copy(b'{"channel":"c\\u001b]0;x\\u0007","data":{"text":"a\\nWS_ID=forged"}}\n')
+    out.announce("end")
+    out.close(LIMIT_S)
+    assert stdout.read_through(b"WS_ID=end\n").splitlines()[1] == rb"[c\x1b]0;x\x07] a\x0aWS_ID=forged"
+
+
+def test_what_comes_before_the_first_id_is_bounded(stdout: Pipe, few: int) -> None:
+    out = Stdout("json")
+    for _ in range(3 * few):
+        out.copy(LINE)
+    out.announce("abc")
+    out.announce("end")
+    out.close(LIMIT_S)
+    copies = stdout.read_through(b"WS_ID=end\n").count(LINE)
+    assert few - 1 <= copies <= few
+
+
+def test_what_is_dropped_before_the_first_id_is_counted(stdout: Pipe, few: int) -> None:
+    out = Stdout("json")
+    for _ in range(3 * few):
+        out.copy(LINE)
+    out.announce("abc")
+    out.announce("end")
+    out.close(LIMIT_S)
+    assert stdout.read_through(b"WS_ID=end\n").count(LINE) + out.dropped == 3 * few
+
+
+def test_a_log_record_is_a_line_and_is_dropped_rather_than_waited_for(pipe: Pipe, few: int) -> None:
+    writer = LineWriter(pipe.writing)
+    handler = WriterHandler(writer)
+    record = logging.LogRecord("x", logging.INFO, "", 0, "ä \udcff %s", ("arg",), None)
+    handler.emit(record)
+    assert pipe.read_through(b"\n") == "ä \\udcff arg\n".encode()
+    pipe.fill()
+    for _ in range(10 * few):
+        handler.emit(record)
+    assert writer.dropped > 0
+    pipe.nobody_reads()
+    writer.close(LIMIT_S)
+
+
+# -- descriptors and the log -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("closed", [[0], [1], [2], [0, 1, 2], [1, 2], []])
+def test_closed_standard_descriptors_are_occupied(
+    in_child: Callable[[Callable[[], Any]], Any], closed: list[int], tmp_path: Path
+) -> None:
+    def work() -> list[Any]:
+        for number in (0, 1, 2):
+            os.dup2(os.open(tmp_path / "inherited", os.O_RDWR | os.O_CREAT), number)
+        for number in closed:
+            os.close(number)
+        occupy_standard_descriptors()
+        null = Path(os.devnull).stat()
+        mine = [os.path.samestat(os.fstat(number), null) for number in (0, 1, 2)]
+        return [mine, os.open(tmp_path / "next", os.O_RDWR | os.O_CREAT) > 2]
+
+    assert in_child(work) == [[number in closed for number in (0, 1, 2)], True]
+
+
+@pytest.fixture
+def log_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A log that is this process's stdout and stderr, as far as the code under test can see."""
+    path = tmp_path / "videodb_ws.log"
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    monkeypatch.setattr(stdio, "STDOUT", descriptor)
+    monkeypatch.setattr(stdio, "STDERR", descriptor)
+    yield path
+    os.close(descriptor)
+
+
+def test_a_log_that_has_outgrown_its_limit_keeps_its_newer_half_in_whole_lines(log_file: Path) -> None:
+    log_file.write_bytes(b"".join(b"line %04d\n" % n for n in range(100)))
+    inode = log_file.stat().st_ino
+    bound_log(log_file, 505)
+    kept = log_file.read_bytes()
+    assert kept == b"".join(b"line %04d\n" % n for n in range(75, 100))
+    assert log_file.stat().st_ino == inode
+    os.write(stdio.STDOUT, b"goes on\n")
+    assert log_file.read_bytes() == kept + b"goes on\n"
+
+
+def test_a_log_within_its_limit_is_left_alone(log_file: Path) -> None:
+    log_file.write_bytes(b"x" * 100)
+    bound_log(log_file, 100)
+    assert log_file.stat().st_size == 100
+
+
+def test_a_file_that_is_not_our_output_is_left_alone(log_file: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.log"
+    other.write_bytes(b"x\n" * 1000)
+    bound_log(other, 10)
+    assert other.stat().st_size == 2000
+    bound_log(tmp_path / "missing", 10)
+    assert log_file.exists()

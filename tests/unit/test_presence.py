@@ -1,0 +1,150 @@
+"""Who holds a directory: the lock is the truth, the state file says the rest."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import orjson
+import pytest
+
+from videodb_listen.paths import Layout
+from videodb_listen.presence import (
+    PUBLISHED_WITHIN_S,
+    Presence,
+    State,
+    is_held,
+    look,
+    read_pid,
+    read_state,
+    read_ws_id,
+)
+
+NOW_S = 1000.0
+FRESH_S, STALE_S = 10.0, 50.0
+
+
+def state(phase: str, *, hello_s: float | None = None, pong_s: float | None = None) -> State:
+    """Return a state whose hello and last pong are so many seconds old."""
+    return State(
+        phase=phase,
+        connected_unix_ts=None if hello_s is None else NOW_S - hello_s,
+        last_pong_unix_ts=None if pong_s is None else NOW_S - pong_s,
+        stale_after_s=40.0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("held", "published", "phase", "connected"),
+    [
+        (False, None, "stopped", False),
+        (True, None, "starting", False),
+        (False, state("stopped"), "stopped", False),
+        (True, state("stopped"), "starting", False),
+        (False, state("starting"), "crashed", False),
+        (True, state("starting"), "starting", False),
+        (False, state("reconnecting"), "crashed", False),
+        (True, state("reconnecting", hello_s=FRESH_S, pong_s=FRESH_S), "reconnecting", False),
+        (False, state("stopping"), "crashed", False),
+        (True, state("stopping", pong_s=FRESH_S), "stopping", False),
+        (False, state("connected", hello_s=FRESH_S, pong_s=FRESH_S), "crashed", False),
+        (True, state("connected", hello_s=FRESH_S), "connected", True),
+        (True, state("connected", hello_s=STALE_S, pong_s=FRESH_S), "connected", True),
+        (True, state("connected", hello_s=STALE_S, pong_s=STALE_S), "reconnecting", False),
+        (True, state("connected", hello_s=STALE_S), "reconnecting", False),
+        (True, state("connected"), "reconnecting", False),
+    ],
+)
+def test_a_phase_is_what_the_files_say_corrected_by_the_lock(
+    held: bool, published: State | None, phase: str, connected: bool
+) -> None:
+    seen = Presence(held, published, NOW_S)
+    assert (seen.phase, seen.connected) == (phase, connected)
+
+
+@pytest.mark.parametrize(
+    ("age_s", "connected"), [(40.0 + PUBLISHED_WITHIN_S, True), (40.01 + PUBLISHED_WITHIN_S, False)]
+)
+def test_a_pong_proves_a_connection_for_the_interval_and_the_timeout_of_pings(age_s: float, connected: bool) -> None:
+    assert Presence(True, state("connected", pong_s=age_s), NOW_S).connected is connected
+
+
+@contextmanager
+def locked(path: Path, how: int = fcntl.LOCK_EX) -> Iterator[None]:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT)
+    try:
+        fcntl.flock(descriptor, how)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def test_a_directory_is_held_exactly_while_its_lock_is(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    assert not is_held(layout)
+    with locked(layout.lock):
+        assert is_held(layout)
+        assert look(layout, NOW_S) == Presence(True, None, NOW_S)
+    assert not is_held(layout)
+    assert not look(layout, NOW_S).held
+
+
+def test_looking_creates_nothing_and_two_may_look_at_once(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    assert not is_held(layout)
+    assert list(tmp_path.iterdir()) == []
+    with locked(layout.lock, fcntl.LOCK_SH):
+        assert not is_held(layout)
+
+
+def test_a_lock_that_is_a_fifo_does_not_hang_who_looks(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "videodb_ws.lock")
+    assert not is_held(Layout(tmp_path))
+
+
+def test_a_published_state_is_read_back(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    written = State(phase="connected", pid=7, ws_id="abc", events=3, stale_after_s=5.0)
+    layout.state.write_bytes(orjson.dumps(asdict(written)))
+    assert read_state(layout) == written
+
+
+def test_a_state_of_another_version_is_read_as_far_as_it_is_known(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    layout.state.write_bytes(b'{"version":9,"phase":"connected","novelty":{"a":1}}')
+    assert read_state(layout) == State(version=9, phase="connected")
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{", b"[]", b"null", b"\xff"])
+def test_a_state_that_cannot_be_understood_is_none(tmp_path: Path, content: bytes | None) -> None:
+    layout = Layout(tmp_path)
+    if content is not None:
+        layout.state.write_bytes(content)
+    assert read_state(layout) is None
+
+
+@pytest.mark.parametrize(
+    ("content", "pid"), [(b"123", 123), (b"123\n", 123), (b"", None), (b"x", None), (b"\xff", None)]
+)
+def test_a_pid_is_a_number_or_none(tmp_path: Path, content: bytes, pid: int | None) -> None:
+    layout = Layout(tmp_path)
+    assert read_pid(layout) is None
+    layout.pid.write_bytes(content)
+    assert read_pid(layout) == pid
+
+
+@pytest.mark.parametrize("content", [b"-1", b"0", b"-123"])
+def test_a_number_that_would_signal_a_group_of_processes_is_no_pid(tmp_path: Path, content: bytes) -> None:
+    layout = Layout(tmp_path)
+    layout.pid.write_bytes(content)
+    assert read_pid(layout) is None
+
+
+@pytest.mark.parametrize(("content", "ws_id"), [(b"abc", "abc"), (b"abc\n", "abc"), (b"", None), (b"\xff", None)])
+def test_an_id_is_read_with_or_without_a_newline(tmp_path: Path, content: bytes, ws_id: str | None) -> None:
+    layout = Layout(tmp_path)
+    assert read_ws_id(layout) is None
+    layout.ws_id.write_bytes(content)
+    assert read_ws_id(layout) == ws_id
