@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+
+_GENERATION = re.compile(r"videodb_events\.(\d{8}T\d{6}\.\d{3}Z)\.jsonl(?:\.gz)?")
 
 
 @dataclass(frozen=True)
@@ -52,9 +56,32 @@ class Layout:
         """An events file that was set aside by rotation; `stamp` is the UTC time of that."""
         return self.directory / f"videodb_events.{stamp}.jsonl"
 
+    @staticmethod
+    def stamp_of(name: str) -> str | None:
+        """The stamp in the name of a generation, compressed or not; None when `name` is no generation's.
+
+        Strict: rotation removes what has such a name, and must not take a copy that somebody made by hand for one.
+        Stamps sort as their generations came.
+        """
+        found = _GENERATION.fullmatch(name)
+        try:
+            return found[1] if found and time_of_stamp(found[1]) else None
+        except ValueError:
+            return None
+
     def torn(self, stamp: str) -> Path:
         """Where a fragment that a crash left is kept; `stamp` is the UTC time of the repair."""
         return self.directory / f"videodb_events.torn.{stamp}"
+
+
+def stamp_at(at: datetime) -> str:
+    """The stamp of a generation that is set aside `at` this time (UTC)."""
+    return f"{at:%Y%m%dT%H%M%S}.{at.microsecond // 1000:03d}Z"
+
+
+def time_of_stamp(stamp: str) -> datetime:
+    """The time in the stamp of a generation. Raises ValueError when there is none."""
+    return datetime.strptime(stamp, "%Y%m%dT%H%M%S.%fZ").replace(tzinfo=UTC)
 
 
 def state_directory(chosen: str | None, environ: Mapping[str, str]) -> Path:

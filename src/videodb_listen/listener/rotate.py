@@ -16,8 +16,11 @@ from typing import BinaryIO
 
 from videodb_listen.listener.directory import sync_directory
 from videodb_listen.listener.sync import fdatasync
-from videodb_listen.paths import Layout
+from videodb_listen.paths import Layout, stamp_at, time_of_stamp
 from videodb_listen.settings import Settings
+
+
+_UNFINISHED = ".gz.tmp"
 
 
 class Rotation:
@@ -36,16 +39,14 @@ class Rotation:
     def set_aside(self, now_s: float) -> Path:
         """Rename the events file to a name that nothing has; the new name. Raises OSError.
 
-        The time in the name is that of the rename, moved on by milliseconds until it is free: rename(2) would replace
-        an earlier generation.
+        The time in the name is that of the rename, or a millisecond more than in the newest name, if that is later:
+        rename(2) would replace a generation of that name, and readers take the names for the order, also after the
+        clock was set back.
         """
         at = datetime.fromtimestamp(now_s, UTC)
-        while True:
-            stamp = at.strftime("%Y%m%dT%H%M%S.") + f"{at.microsecond // 1000:03d}Z"
-            path = self._layout.generation(stamp)
-            if not os.path.lexists(path) and not os.path.lexists(_compressed(path)):
-                break
-            at += timedelta(milliseconds=1)
+        if earlier := self._generations():
+            at = max(at, time_of_stamp(earlier[-1]) + timedelta(milliseconds=1))
+        path = self._layout.generation(stamp_at(at))
         self._layout.events.rename(path)
         return path
 
@@ -55,8 +56,9 @@ class Rotation:
         Killed at any point, it leaves each generation whole under one name at least; the next call cleans up.
         Raises OSError.
         """
-        for leftover in self._layout.directory.glob(f"{self._layout.generation('*').name}.gz.tmp"):
-            leftover.unlink(missing_ok=True)
+        for name in os.listdir(self._layout.directory):
+            if name.endswith(_UNFINISHED) and self._layout.stamp_of(name.removesuffix(_UNFINISHED)):
+                (self._layout.directory / name).unlink(missing_ok=True)
         generations = self._generations()
         surplus = max(0, len(generations) - self._keep)
         for stamp in generations[:surplus]:
@@ -69,15 +71,13 @@ class Rotation:
 
     def _generations(self) -> list[str]:
         """The stamps of all generations, oldest first; one that is there in both forms counts once."""
-        prefix, suffix = self._layout.generation("*").name.split("*")
-        names = (path.name.removesuffix(".gz") for path in self._layout.directory.glob(f"{prefix}*{suffix}*"))
-        return sorted({name[len(prefix) : -len(suffix)] for name in names if name.endswith(suffix)})
+        return sorted({stamp for name in os.listdir(self._layout.directory) if (stamp := self._layout.stamp_of(name))})
 
     def _compress(self, path: Path) -> None:
         """Put `path`.gz in its place: synced before the original goes, whole under its name or not there at all."""
         target = _compressed(path)
         if not target.exists():
-            temporary = target.with_name(target.name + ".tmp")
+            temporary = target.with_name(path.name + _UNFINISHED)
             with path.open("rb") as plain, _created(temporary) as raw:
                 with gzip.GzipFile(filename="", mode="wb", fileobj=raw) as packed:
                     shutil.copyfileobj(plain, packed, 1 << 20)

@@ -85,6 +85,12 @@ def test_a_name_that_is_taken_is_never_replaced(layout: Layout, taken: str) -> N
     assert first.read_bytes() == b"theirs"
 
 
+def test_names_come_in_order_also_after_the_clock_was_set_back(layout: Layout) -> None:
+    subject = rotation(layout)
+    paths = [*aside(layout, subject, 2, NOW_S), *aside(layout, subject, 2, NOW_S - 3600)]
+    assert sorted(paths) == paths
+
+
 def test_all_but_the_newest_are_compressed_and_privately(layout: Layout) -> None:
     subject = rotation(layout, gzipped=True)
     paths = aside(layout, subject, 3)
@@ -102,7 +108,11 @@ def test_the_oldest_go_when_there_are_more_than_are_kept(layout: Layout) -> None
 
 
 def test_other_files_are_left_alone(layout: Layout) -> None:
-    others = {"videodb_events.torn.20260302T101530.123456Z", "notes.jsonl", "videodb_ws_connections.jsonl"}
+    others = {
+        *("videodb_events.torn.20260302T101530.123456Z", "notes.jsonl", "videodb_ws_connections.jsonl"),
+        *("videodb_events.backup.jsonl", "videodb_events.backup.jsonl.gz.tmp", "videodb_events.jsonl.1"),
+        "videodb_events.20269999T999999.999Z.jsonl",  # no time at all
+    }
     for name in others:
         (layout.directory / name).write_bytes(b"x")
     subject = rotation(layout, keep=0, gzipped=True)
