@@ -1,4 +1,4 @@
-"""Frames and lines: what the server sends becomes exactly one line each, and a line becomes what a reader sees.
+"""Frames and lines: what the server sends becomes exactly one line each.
 
 Pure. `encode_line` is total: any bytes give one line. A JSON object is spliced, not re-encoded: orjson parses it to
 prove that it is one, then the server's own bytes go into the line behind the two stamps. Decoding and encoding again
@@ -17,7 +17,7 @@ from typing import Any
 
 import orjson
 
-from videodb_listen.display import shorten, visible
+from videodb_listen.display import visible
 
 MAX_DEPTH = 250
 """Deepest nesting that is spliced. orjson reads 1,024 levels but writes 254 (measured with 3.13.0), and other readers
@@ -135,30 +135,3 @@ def decode_line(line: bytes) -> dict[str, Any]:
     if type(event) is not dict:
         raise ValueError("a line of the events file is a JSON object")
     return event
-
-
-def channel_of(event: Mapping[str, Any]) -> str:
-    """The channel, by the order in which tolerant consumers look for it; `raw` for a wrapped frame, else `event`."""
-    for key in ("channel", "type", "event_type", "event"):
-        value = event.get(key)
-        if type(value) is str and value:
-            return value
-    return "raw" if "raw" in event or "raw_base64" in event else "event"
-
-
-def text_of(event: Mapping[str, Any]) -> str:
-    """What a person would read of `event`: its text, else its label, state or error; "" when it has none of them."""
-    data = event.get("data")
-    places = (data, event) if type(data) is dict else (event,)
-    for key in ("text", "label", "event_label", "event_name", "explanation", "summary", "event", "status", "raw"):
-        for place in places:
-            value = place.get(key)
-            if type(value) is str and value:
-                return value
-    return ""
-
-
-def preview(line: bytes, columns: int = 80) -> str:
-    """`[channel] text` for a person, one safe line of at most `columns` columns."""
-    event = decode_line(line)
-    return shorten(visible(f"[{channel_of(event)}] {text_of(event)}".rstrip()), columns)

@@ -1,4 +1,4 @@
-"""Any frame becomes exactly one line, and a line becomes what a reader sees."""
+"""Any frame becomes exactly one line."""
 
 import base64
 import json
@@ -15,12 +15,9 @@ from hypothesis import strategies as st
 
 from videodb_listen.event import (
     MAX_DEPTH,
-    channel_of,
     decode_line,
     encode_line,
     hello_id,
-    preview,
-    text_of,
 )
 
 NOW_S = 1772446530.123
@@ -392,70 +389,3 @@ def test_no_frame_makes_the_hello_fail_in_another_way(frame: bytes) -> None:
 def test_a_line_that_is_no_object_is_a_value_error(line: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         decode_line(line)
-
-
-@pytest.mark.parametrize(
-    ("event", "channel", "text"),
-    [
-        ({"channel": "transcript", "data": {"text": "hi"}}, "transcript", "hi"),
-        ({"channel": "alert", "data": {"label": "fire", "explanation": "smoke"}}, "alert", "fire"),
-        (
-            {"channel": "capture_session", "event": "capture_session.active"},
-            "capture_session",
-            "capture_session.active",
-        ),
-        ({"channel": "capture_session", "data": {"status": "active"}}, "capture_session", "active"),
-        ({"type": "scene", "text": "a cat"}, "scene", "a cat"),
-        ({"event_type": "x"}, "x", ""),
-        ({"event": "x.y"}, "x.y", "x.y"),
-        ({"channel": "", "type": "t"}, "t", ""),
-        ({"channel": None, "type": 5, "event_type": ["a"], "event": {}}, "event", ""),
-        ({"channel": "c", "data": None}, "c", ""),
-        ({"channel": "c", "data": ["text"]}, "c", ""),
-        ({"channel": "c", "data": "text"}, "c", ""),
-        ({"channel": "c", "data": {"text": 5, "label": None, "summary": "s"}}, "c", "s"),
-        ({"channel": "c", "data": {"text": ""}, "text": "outer"}, "c", "outer"),
-        ({"channel": "c", "data": {"text": "inner"}, "text": "outer"}, "c", "inner"),
-        ({"raw": "words"}, "raw", "words"),
-        ({"raw_base64": "/w=="}, "raw", ""),
-        ({}, "event", ""),
-    ],
-)
-def test_channel_and_text_are_found_where_tolerant_readers_look(event: dict[str, Any], channel: str, text: str) -> None:
-    assert channel_of(event) == channel
-    assert text_of(event) == text
-
-
-VIEW_KEYS = ("channel", "type", "event_type", "event", "data", "text", "label", "status", "summary", "raw", "ts")
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(VIEW_KEYS) | st.text(), inner, max_size=4)
-    ),
-    max_leaves=6,
-)
-
-
-@given(st.dictionaries(st.sampled_from(VIEW_KEYS) | st.text(), json_values, max_size=6))
-def test_any_object_has_a_channel_a_text_and_a_preview_of_one_safe_line(event: dict[str, Any]) -> None:
-    assert channel_of(event)
-    assert isinstance(text_of(event), str)
-    shown = preview(encode_line(json.dumps(event).encode(), NOW_S))
-    assert shown.startswith("[")
-    assert not any(ord(character) < 0x20 or 0x7F <= ord(character) < 0xA0 for character in shown)
-    assert len(shown) <= 80
-
-
-@pytest.mark.parametrize(
-    ("frame", "shown"),
-    [
-        (b'{"channel":"transcript","data":{"text":"hi"}}', "[transcript] hi"),
-        (b'{"channel":"c"}', "[c]"),
-        (b'{"channel":"c\\u001b[2J","data":{"text":"a\\nb"}}', "[c\\x1b[2J] a\\x0ab"),
-        (b"not JSON", "[raw] not JSON"),
-        (b"\xff", "[raw]"),
-        (b'{"channel":"c","data":{"text":"' + b"x" * 100 + b'"}}', "[c] " + "x" * 75 + "…"),
-    ],
-)
-def test_a_preview_names_the_channel_and_cuts_at_80_columns(frame: bytes, shown: str) -> None:
-    assert preview(encode_line(frame, NOW_S)) == shown
