@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+DIRECTORY_NAME = "VIDEODB_EVENTS_DIR"
 
 _GENERATION = re.compile(r"videodb_events\.(\d{8}T\d{6}\.\d{3}Z)\.jsonl(?:\.gz)?")
 
@@ -64,14 +67,20 @@ class Layout:
         Stamps sort as their generations came.
         """
         found = _GENERATION.fullmatch(name)
-        try:
-            return found[1] if found and time_of_stamp(found[1]) else None
-        except ValueError:
-            return None
+        if found:
+            with contextlib.suppress(ValueError):
+                time_of_stamp(found[1])
+                return found[1]
+        return None
 
     def torn(self, stamp: str) -> Path:
         """Where a fragment that a crash left is kept; `stamp` is the UTC time of the repair."""
         return self.directory / f"videodb_events.torn.{stamp}"
+
+
+def stamps_in(directory: Iterable[Path]) -> list[str]:
+    """The stamps of all generations among these paths, oldest first; one that is there in both forms counts once."""
+    return sorted({stamp for path in directory if (stamp := Layout.stamp_of(path.name))})
 
 
 def stamp_at(at: datetime) -> str:

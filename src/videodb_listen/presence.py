@@ -42,6 +42,8 @@ class State:
     gaps: int = 0
     dropped_previews: int = 0
     error: str | None = None
+    run_after: str | None = None  # the newest generation when this run began
+    run_from: int | None = None  # where in the events file behind it the run began (bytes); stamps ascend from there
     stale_after_s: float = 40.0  # age at which the last pong no longer proves a connection
 
 

@@ -14,12 +14,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from videodb_listen.errors import ConfigurationError
+from videodb_listen.paths import DIRECTORY_NAME
 from videodb_listen.units import parse_duration, parse_size
 
 DEFAULT_BASE_URL = "https://api.videodb.io"
 KEY_NAMES = ("VIDEO_DB_API_KEY", "VIDEODB_API_KEY")
 BASE_URL_NAME = "VIDEO_DB_API"
-DIRECTORY_NAME = "VIDEODB_EVENTS_DIR"
 DOTENV_NAMES = frozenset({*KEY_NAMES, BASE_URL_NAME, DIRECTORY_NAME})
 _PREFIX = "VIDEODB_LISTEN_"
 

@@ -17,9 +17,9 @@ import pytest
 
 from videodb_listen.cli import cli
 from videodb_listen.errors import ListenError
-from videodb_listen.paths import Layout
+from videodb_listen.paths import DIRECTORY_NAME, Layout
 from videodb_listen.presence import State
-from videodb_listen.settings import BASE_URL_NAME, DIRECTORY_NAME, KEY_NAMES, OPTIONS
+from videodb_listen.settings import BASE_URL_NAME, KEY_NAMES, OPTIONS
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "videodb_listen"

@@ -17,8 +17,8 @@ import click
 
 from videodb_listen.cli import IMPLICIT, require_directory_word
 from videodb_listen.errors import ConfigurationError
-from videodb_listen.paths import Layout, state_directory
-from videodb_listen.settings import DIRECTORY_NAME, DOTENV_NAMES, OPTIONS, Option, Settings, resolve
+from videodb_listen.paths import DIRECTORY_NAME, Layout, state_directory
+from videodb_listen.settings import DOTENV_NAMES, OPTIONS, Option, Settings, resolve
 
 log = logging.getLogger(__name__)
 

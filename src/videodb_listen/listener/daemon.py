@@ -106,7 +106,7 @@ class Daemon:
             finally:
                 ticker.cancel()
                 self._failure.cancel()  # what it could still say has been raised
-                self._reporter.stopped(failure, self._sink.events, self._sink.bytes, self._clock.now())
+                self._reporter.stopped(failure, self._sink.progress, self._clock.now())
 
     async def serve(self) -> None:
         """Connect, read, reconnect, until a signal or a failure that nothing mends."""
@@ -206,7 +206,7 @@ class Daemon:
             await asyncio.sleep(TICK_S)
             self._watch_clock()
             self._watch_files()
-            self._reporter.tick(self._sink.events, self._sink.bytes)
+            self._reporter.tick(self._sink.progress)
             bound_log(self._layout.log, MAX_LOG_BYTES)
 
     def _watch_files(self) -> None:

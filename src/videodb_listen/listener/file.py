@@ -38,6 +38,8 @@ class EventsFile:
         on_failure: Callable[[OSError], None],
     ) -> None:
         self.torn = False  # the last write ended inside a line: its rest belongs to the same file
+        self.run_after: str | None = None  # the newest generation when we began; None: there was none
+        self.run_from = 0  # where in the file behind it we began, in bytes: from there on stamps never decrease
         self._layout = layout
         self._settings = settings
         self._shared = shared
@@ -74,6 +76,7 @@ class EventsFile:
                 fix="make room or choose another directory",
             ) from None
         self._use(self._descriptor)
+        self.run_after, self.run_from = self._rotation.newest(), self._size
         return repaired
 
     def write(self, data: bytes) -> int:
@@ -90,7 +93,7 @@ class EventsFile:
     def empty(self) -> None:
         """Truncate in place: the same inode, `tail -f` goes on. Raises OSError."""
         os.ftruncate(self._descriptor, 0)
-        self._size = self._named_to = self._line_end = 0
+        self._size = self._named_to = self._line_end = self.run_from = 0
 
     def is_named(self) -> bool:
         """Whether our name still belongs to the file that is open; False when it was renamed, replaced or deleted."""
@@ -128,7 +131,9 @@ class EventsFile:
         if not self._rotation.due(self._size) or self._now() < self._rotate_again_s:
             return
         try:
-            self._rotation.set_aside(self._now())
+            stamp = self._rotation.set_aside(self._now())
+            if self.run_from:  # what is behind the whole generation is all of this run
+                self.run_after, self.run_from = stamp, 0
             descriptor = self._opened()
         except (OSError, DirectoryUnusable) as exc:
             self._rotate_again_s = self._now() + ROTATE_AGAIN_S

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from videodb_listen.errors import ListenError
 from videodb_listen.listener.notify import Notifier
+from videodb_listen.listener.sink import Progress
 from videodb_listen.listener.state import Publisher
 from videodb_listen.listener.stdio import Stdout
 from videodb_listen.paths import Layout
@@ -132,18 +133,18 @@ class Reporter:
         self.retract("stopping")
         self._outside.notifier.stopping()
 
-    def tick(self, events: int, size_bytes: int) -> None:
+    def tick(self, progress: Progress) -> None:
         """Once a second: the counters, whatever could not be written before, and a sign of life for the watchdog."""
-        self._count(events, size_bytes)
+        self._count(progress)
         self._publisher.flush()
         self._outside.notifier.alive()
 
-    def stopped(self, failure: ListenError | None, events: int, size_bytes: int, now_s: float) -> None:
+    def stopped(self, failure: ListenError | None, progress: Progress, now_s: float) -> None:
         """The last word; `failure` is None after a clean stop. The pid file is gone afterwards."""
         self._state.error = failure.message if failure else None
-        self._count(events, size_bytes)
+        self._count(progress)
         self._state.phase = "stopped"
-        self._publisher.record("stopped", now_s, None, reason=self._state.error, events=events)
+        self._publisher.record("stopped", now_s, None, reason=self._state.error, events=progress.events)
         self._publisher.close()
 
     def _gap(self, old_id: str, new_id: str, now_s: float) -> None:
@@ -160,9 +161,10 @@ class Reporter:
             warning=NOT_BOUND % (old_id, new_id),
         )
 
-    def _count(self, events: int, size_bytes: int) -> None:
+    def _count(self, progress: Progress) -> None:
         state = self._state
         if self.received_s:
             state.last_event_unix_ts = round(self.received_s, 3)
-        state.events, state.bytes = events, size_bytes
+        state.events, state.bytes = progress.events, progress.bytes
+        state.run_after, state.run_from = progress.run_after, progress.run_from
         state.dropped_previews = self._outside.stdout.dropped

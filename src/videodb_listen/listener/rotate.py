@@ -16,9 +16,8 @@ from typing import BinaryIO
 
 from videodb_listen.listener.directory import sync_directory
 from videodb_listen.listener.sync import fdatasync
-from videodb_listen.paths import Layout, stamp_at, time_of_stamp
+from videodb_listen.paths import Layout, stamp_at, stamps_in, time_of_stamp
 from videodb_listen.settings import Settings
-
 
 _UNFINISHED = ".gz.tmp"
 
@@ -36,19 +35,23 @@ class Rotation:
         """Whether a file of this size is to be set aside."""
         return self._limit_bytes is not None and size_bytes >= self._limit_bytes
 
-    def set_aside(self, now_s: float) -> Path:
-        """Rename the events file to a name that nothing has; the new name. Raises OSError.
+    def newest(self) -> str | None:
+        """The stamp of the newest generation, None when there is none. Raises OSError."""
+        return max(self._generations(), default=None)
+
+    def set_aside(self, now_s: float) -> str:
+        """Rename the events file to a name that nothing has; the stamp in it. Raises OSError.
 
         The time in the name is that of the rename, or a millisecond more than in the newest name, if that is later:
         rename(2) would replace a generation of that name, and readers take the names for the order, also after the
         clock was set back.
         """
         at = datetime.fromtimestamp(now_s, UTC)
-        if earlier := self._generations():
-            at = max(at, time_of_stamp(earlier[-1]) + timedelta(milliseconds=1))
-        path = self._layout.generation(stamp_at(at))
-        self._layout.events.rename(path)
-        return path
+        if earlier := self.newest():
+            at = max(at, time_of_stamp(earlier) + timedelta(milliseconds=1))
+        stamp = stamp_at(at)
+        self._layout.events.rename(self._layout.generation(stamp))
+        return stamp
 
     def tidy(self) -> None:
         """Compress all generations but the newest, remove those beyond `keep`. Takes as long as it takes: in a thread.
@@ -56,9 +59,9 @@ class Rotation:
         Killed at any point, it leaves each generation whole under one name at least; the next call cleans up.
         Raises OSError.
         """
-        for name in os.listdir(self._layout.directory):
-            if name.endswith(_UNFINISHED) and self._layout.stamp_of(name.removesuffix(_UNFINISHED)):
-                (self._layout.directory / name).unlink(missing_ok=True)
+        for path in self._layout.directory.glob(f"*{_UNFINISHED}"):
+            if self._layout.stamp_of(path.name.removesuffix(_UNFINISHED)):
+                path.unlink(missing_ok=True)
         generations = self._generations()
         surplus = max(0, len(generations) - self._keep)
         for stamp in generations[:surplus]:
@@ -70,8 +73,7 @@ class Rotation:
                     self._compress(self._layout.generation(stamp))
 
     def _generations(self) -> list[str]:
-        """The stamps of all generations, oldest first; one that is there in both forms counts once."""
-        return sorted({stamp for name in os.listdir(self._layout.directory) if (stamp := self._layout.stamp_of(name))})
+        return stamps_in(self._layout.directory.iterdir())
 
     def _compress(self, path: Path) -> None:
         """Put `path`.gz in its place: synced before the original goes, whole under its name or not there at all."""

@@ -12,6 +12,7 @@ import errno
 import logging
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 from videodb_listen.errors import SinkError
 from videodb_listen.listener.file import EventsFile
@@ -27,6 +28,15 @@ RETRY_S = 0.5
 SAY_AGAIN_S = 60.0
 
 _PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EAGAIN})
+
+
+class Progress(NamedTuple):
+    """What was appended in this run, and where the run began: see `run_after` and `run_from` of the state file."""
+
+    events: int
+    bytes: int
+    run_after: str | None
+    run_from: int
 
 
 class Sink:
@@ -68,6 +78,11 @@ class Sink:
         self._next_flush: asyncio.Handle | None = None
         self._broken: SinkError | None = None  # what ended the recording; None: nothing did
         self._said_at_s = float("-inf")
+
+    @property
+    def progress(self) -> Progress:
+        """How far the recording has come."""
+        return Progress(self.events, self.bytes, self._file.run_after, self._file.run_from)
 
     def open(self, *, held: bool) -> str | None:
         """Open the file; says how a torn tail was repaired, None when it was whole.

@@ -57,7 +57,7 @@ def aside(layout: Layout, subject: Rotation, count: int, now_s: float = NOW_S) -
     paths = []
     for number in range(count):
         layout.events.write_bytes(b'{"n":%d}\n' % number)
-        paths.append(subject.set_aside(now_s + number))
+        paths.append(layout.generation(subject.set_aside(now_s + number)))
     return paths
 
 

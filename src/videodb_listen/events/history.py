@@ -1,0 +1,210 @@
+"""The files of one history, oldest first, and a place in them that is found again, whatever happened meanwhile.
+
+A history is the events file and the generations that rotation set aside before it. Generations get other names, then
+another form (.gz), then disappear; the events file is truncated by `--clear`, moved by log rotation, deleted by people.
+So a place is not a name and a number: it says after which generation its file came, how that file begins, and how far
+it had been read.
+"""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import hashlib
+import os
+import stat
+import zlib
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+
+from videodb_listen.paths import Layout, stamps_in
+
+_HEAD_BYTES = 4096
+"""What identifies a file: its first line, or this much of it. The line has a stamp, so no two files begin alike."""
+
+_PROBE_BYTES = 4096
+"""Read at a time to find the end of a line: most are shorter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A spot between two lines.
+
+    `after` is the stamp of the newest generation older than the file, None when there was none. `head` says how the
+    file begins, None when it had no line yet. `offset` counts bytes, uncompressed. The default is the very beginning.
+    """
+
+    after: str | None = None
+    head: str | None = None
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One file of a history: a generation, or with `stamp` None the events file."""
+
+    stamp: str | None
+    paths: tuple[Path, ...]  # the forms that it may be there in
+
+
+class OpenPart:
+    """A file that is being read. It stays readable when it is renamed, compressed or deleted."""
+
+    def __init__(self, part: Part, after: str | None) -> None:
+        """Raise FileNotFoundError when the file is there in no form any more."""
+        self.stamp = part.stamp
+        self.after = after
+        self._path, self._descriptor = _opened(part.paths)
+        self._unpacked: gzip.GzipFile | None = None
+        if self._path.suffix == ".gz":
+            self._unpacked = gzip.GzipFile(fileobj=os.fdopen(os.dup(self._descriptor), "rb"))
+            self._packed_head = head_of(self.read_at(0, _HEAD_BYTES))  # now: going back means to begin again
+
+    def __repr__(self) -> str:
+        return f"<OpenPart {self._path} after {self.after}>"
+
+    def head(self) -> str | None:
+        """How the file begins; None while it has no whole line."""
+        return head_of(self.read_at(0, _HEAD_BYTES)) if self._unpacked is None else self._packed_head
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """At most `size` bytes from `offset`, fewer only at the end. A damaged compressed file ends where it breaks."""
+        if self._unpacked is None:
+            return os.pread(self._descriptor, size, offset)
+        try:
+            self._unpacked.seek(offset)
+            return self._unpacked.read(size)
+        except (EOFError, OSError, zlib.error):
+            return b""
+
+    @property
+    def seekable_size(self) -> int | None:
+        """The size in bytes, where any offset can be read at once; None for a compressed file."""
+        return os.fstat(self._descriptor).st_size if self._unpacked is None else None
+
+    def line_start(self, offset: int, low: int = 0) -> int:
+        """Where the line that `offset` is in begins; `low` when that is nowhere behind it."""
+        while offset > low:
+            begin = max(low, offset - _PROBE_BYTES)
+            if (found := self.read_at(begin, offset - begin).rfind(b"\n")) >= 0:
+                return begin + found + 1
+            offset = begin
+        return low
+
+    def line_end(self, offset: int) -> int | None:
+        """Where the line that `offset` is in ends, behind its newline; None when it has none yet."""
+        while data := self.read_at(offset, _PROBE_BYTES):
+            if (found := data.find(b"\n")) >= 0:
+                return offset + found + 1
+            offset += len(data)
+        return None
+
+    def ends_before(self, offset: int) -> bool:
+        """Whether the file is shorter than `offset`: it was truncated. Compressed files never are."""
+        return (self.seekable_size or offset) < offset
+
+    def is_at(self, path: Path) -> bool:
+        """Whether `path` names this very file. Raises OSError when it names none."""
+        return os.path.samestat(os.fstat(self._descriptor), path.stat())
+
+    def close(self) -> None:
+        """Let the file go."""
+        if self._unpacked is not None:
+            self._unpacked.close()
+        os.close(self._descriptor)
+
+
+class History:
+    """The files of a state directory; or one file alone, then there are no generations."""
+
+    def __init__(self, source: Path) -> None:
+        alone = source.is_file() or (not source.is_dir() and bool(source.suffix))
+        self._layout = None if alone else Layout(source)
+        self.events = source if self._layout is None else self._layout.events
+        self.directory = self.events.parent
+
+    def __repr__(self) -> str:
+        return f"<History {self.events}>"
+
+    def parts(self, after: str | None = None) -> list[Part]:
+        """The generations newer than `after` (None: all), oldest first, and the events file, be it there or not."""
+        generations = [Part(stamp, self._forms(stamp)) for stamp in self._stamps() if after is None or stamp > after]
+        return [*generations, Part(None, (self.events,))]
+
+    def open_first(self, after: str | None) -> OpenPart | None:
+        """The oldest file that is newer than the generation `after`; None when there is none."""
+        return next(self.open_each(after), None)
+
+    def open_each(self, after: str | None) -> Generator[OpenPart, None, None]:
+        """Each file that is newer than the generation `after`, oldest first; whoever takes one closes it."""
+        while True:
+            part = self.parts(after)[0]
+            try:
+                opened = OpenPart(part, after)
+            except FileNotFoundError:
+                if part.stamp is None:
+                    return
+                after = part.stamp  # removed while we looked: it was the oldest
+                continue
+            if part.stamp is None:
+                if len(self.parts(after)) == 1:
+                    yield opened
+                    return
+                opened.close()  # rotated while we looked: what was the events file is a generation now
+                continue
+            yield opened
+            after = part.stamp
+
+    def end(self) -> Place:
+        """The place behind the last whole line that is there now."""
+        generations = self.parts()[:-1]
+        part = self.open_first(generations[-1].stamp if generations else None)
+        if part is None:
+            return Place(generations[-1].stamp if generations else None)
+        try:
+            return Place(part.after, part.head(), part.line_start(part.seekable_size or 0))
+        finally:
+            part.close()
+
+    def is_live(self, part: OpenPart) -> bool | None:
+        """Whether the events file's name belongs to `part`; None when it belongs to no file."""
+        try:
+            return part.is_at(self.events)
+        except OSError:
+            return None
+
+    def _stamps(self) -> list[str]:
+        if self._layout is None:
+            return []
+        try:
+            return stamps_in(self.directory.iterdir())
+        except OSError:
+            return []
+
+    def _forms(self, stamp: str) -> tuple[Path, ...]:
+        assert self._layout is not None
+        plain = self._layout.generation(stamp)
+        return plain, plain.with_name(plain.name + ".gz")
+
+
+def head_of(beginning: bytes) -> str | None:
+    """What identifies a file that begins so; None when that is less than a line."""
+    end = beginning.find(b"\n", 0, _HEAD_BYTES) + 1
+    if not end and len(beginning) < _HEAD_BYTES:
+        return None
+    return hashlib.sha256(beginning[: end or _HEAD_BYTES]).hexdigest()[:16]
+
+
+def _opened(paths: tuple[Path, ...]) -> tuple[Path, int]:
+    """The first of `paths` that is there, open for reading. O_NONBLOCK: a FIFO in its place must not hang us."""
+    for path in paths:
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except FileNotFoundError:
+            continue
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return path, descriptor
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(paths[0]))
