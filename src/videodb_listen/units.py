@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 
 _NUMBER = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[a-z]*)", re.IGNORECASE)
 _BYTES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 _MAX_SIZE = 1 << 62  # what the kernel counts file sizes with, and then some
+_UNIX_ABOVE = 1e8  # 1973; more seconds ago than that, nothing was recorded
+_MILLISECONDS_ABOVE = 1e11  # as seconds, the year 5138
 _SECONDS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -30,6 +33,25 @@ def parse_duration(text: str) -> float:
     """
     number, scale = _split(text, _SECONDS, "a time is a number with ms, s, m or h, as in 30s")
     return number * scale
+
+
+def parse_moment(text: str, now_s: float) -> float:
+    """Unix seconds in `text`: a time ago (`10m`, counted from `now_s`), ISO 8601 (local time without a zone) or unix.
+
+    A bare number is unix time, in seconds or milliseconds, unless it is too small for that: then it is seconds ago.
+    Raises ValueError, with the value and the accepted forms, for anything else.
+    """
+    found = _NUMBER.fullmatch(text.strip())
+    if found and found["unit"].lower() in _SECONDS:
+        number = float(found["number"])
+        if found["unit"] or number < _UNIX_ABOVE:
+            return now_s - number * _SECONDS[found["unit"].lower()]
+        return number / 1000 if number > _MILLISECONDS_ABOVE else number
+    try:
+        return datetime.fromisoformat(text.strip()).astimezone().timestamp()
+    except (ValueError, OverflowError):
+        accepted = "a moment is a time ago as in 10m, ISO 8601 as in 2026-03-02T10:15, or unix seconds"
+        raise ValueError(f"{text!r} is not understood: {accepted}") from None
 
 
 def format_size(size: float) -> str:

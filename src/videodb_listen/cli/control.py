@@ -67,19 +67,34 @@ def wait_for_id(layout: Layout, timeout_s: float | None) -> str:
 
 @click.command()
 @directory_options
+@click.option("--after", "events", multiple=True, metavar="EVENT", help="Wait for this event first, as wait does.")
 @click.option(
-    "--timeout", "timeout_s", type=_DURATION, default=60.0, metavar="TIME", help="Give up after this. [default: 60s]"
+    "--timeout",
+    "timeout_s",
+    type=_DURATION,
+    default=60.0,
+    metavar="TIME",
+    help="Give up after this: waiting for the event, then for the end. [default: 60s]",
 )
-def stop(directory: str | None, cwd: str | None, timeout_s: float) -> None:
+def stop(directory: str | None, cwd: str | None, events: tuple[str, ...], timeout_s: float) -> None:
     """Stop the daemon cleanly and wait until it is gone. Nothing running is fine, too.
+
+    An event that does not come in time, or a session that failed, leaves the daemon as it is.
 
     \b
     videodb-listen stop
+    videodb-listen stop --after capture_session.exported --timeout 10m
     """
     layout = find_layout(directory, read_dotenv(cwd))
     if not presence.is_held(layout):
         click.echo(f"no listener runs in {layout.directory}", err=True)
         return
+    if events:
+        from videodb_listen.cli.wait import wait_for
+        from videodb_listen.events.query import ANY
+        from videodb_listen.events.wait import Awaited
+
+        wait_for(layout, Awaited(events, ANY), "start", timeout_s)
     deadline = time.monotonic() + timeout_s
     pid = _holder(layout, deadline)
     try:

@@ -58,7 +58,7 @@ class OpenPart:
         self._path, self._descriptor = _opened(part.paths)
         self._unpacked: gzip.GzipFile | None = None
         if self._path.suffix == ".gz":
-            self._unpacked = gzip.GzipFile(fileobj=os.fdopen(os.dup(self._descriptor), "rb"))
+            self._unpacked = gzip.GzipFile(fileobj=os.fdopen(self._descriptor, "rb", closefd=False))
             self._packed_head = head_of(self.read_at(0, _HEAD_BYTES))  # now: going back means to begin again
 
     def __repr__(self) -> str:

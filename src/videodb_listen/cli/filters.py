@@ -1,0 +1,115 @@
+"""The filters that the reading commands share."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from videodb_listen.cli.options import Parsed
+from videodb_listen.errors import DirectoryUnusable
+from videodb_listen.events import query
+from videodb_listen.events.history import History
+from videodb_listen.events.query import ANY, Where
+from videodb_listen.paths import Layout
+from videodb_listen.units import parse_moment
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+MOMENT = Parsed(lambda text: parse_moment(text, time.time()), "WHEN")
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What was asked for. `since_s` is unix seconds, None where nothing was said; `where` looks at it, too."""
+
+    where: Where
+    since_s: float | None
+
+
+def _add(options: Sequence[Decorator], command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """All filters, by time and by content; `filters_of` takes them out of a command's options."""
+    since = click.option("--since", "since_s", type=MOMENT, metavar="WHEN", help="From then on: 10m ago, ISO or unix.")
+    until = click.option("--until", "until_s", type=MOMENT, metavar="WHEN", help="Before then: 10m ago, ISO or unix.")
+    return _add([since, until], content_options(command))
+
+
+def content_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The filters by content alone, for commands that have a notion of time of their own."""
+    options = [
+        click.option("--channel", "channels", multiple=True, metavar="NAME", help="Of this channel, as in transcript."),
+        click.option("--event", "events", multiple=True, metavar="NAME", help="As in capture_session.exported."),
+        click.option("--stream", "streams", multiple=True, metavar="ID", help="Of this stream, by its id or name."),
+        click.option("--session", "sessions", multiple=True, metavar="ID", help="Of this capture session."),
+        click.option("--grep", metavar="REGEX", callback=_checked_regex, help="With this in the text, in any case."),
+        click.option("--final", is_flag=True, help="Without interim transcripts."),
+    ]
+    return _add(options, command)
+
+
+def filters_of(options: dict[str, Any]) -> Filters:
+    """Take the filters out of a command's options."""
+    where = ANY
+    for key, predicate in (("channels", query.channel), ("events", query.event), ("streams", query.stream)):
+        if names := options.pop(key):
+            where &= predicate(*names)
+    if ids := options.pop("sessions"):
+        where &= query.session(*ids)
+    if pattern := options.pop("grep"):
+        where &= query.grep(pattern)
+    if options.pop("final"):
+        where &= query.final()
+    since_s, until_s = options.pop("since_s", None), options.pop("until_s", None)
+    if until_s is not None:
+        where = query.until(until_s) & where
+    if since_s is not None:
+        where = query.since(since_s) & where
+    return Filters(where, since_s)
+
+
+def _checked_regex(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    if value is not None:
+        try:
+            re.compile(value)
+        except re.error as exc:
+            raise click.BadParameter(f"{value!r} is no regular expression: {exc}") from None
+    return value
+
+
+# -- what every reading command says of the files --
+
+
+def find_history(layout: Layout) -> History:
+    """The history in `layout`. Raises DirectoryUnusable when there is no events file, not even a rotated one."""
+    history = History(layout.directory)
+    if not history.events.exists() and len(history.parts()) == 1:
+        raise DirectoryUnusable(
+            f"there is no events file {history.events}", fix="start a listener, or name another --dir"
+        )
+    return history
+
+
+@contextlib.contextmanager
+def damage_counter() -> Iterator[Callable[[bytes], None]]:
+    """Gives what takes each damaged line; at the end, their number is said."""
+    damaged = 0
+
+    def take(_line: bytes) -> None:
+        nonlocal damaged
+        damaged += 1
+
+    yield take
+    if damaged:
+        lines = "1 damaged line was" if damaged == 1 else f"{damaged} damaged lines were"
+        click.echo(f"videodb-listen: {lines} left out; see videodb-listen verify", err=True)

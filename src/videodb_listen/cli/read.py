@@ -1,0 +1,178 @@
+"""`tail`, `query` and `read`: the events themselves."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import click
+
+from videodb_listen.cli.filters import damage_counter, filter_options, filters_of, find_history
+from videodb_listen.cli.options import Parsed, directory_options, find_layout, read_dotenv
+from videodb_listen.cli.render import FORMATS, Render, csv_header, renderer
+from videodb_listen.events.cursor import Cursor
+from videodb_listen.events.history import Place
+from videodb_listen.events.last import last_events
+from videodb_listen.events.query import Where, select
+from videodb_listen.events.reader import Block, Reader
+from videodb_listen.events.seek import Run, read_since
+from videodb_listen.events.wake import Watch
+from videodb_listen.presence import read_state
+from videodb_listen.units import parse_size
+
+_BATCH_BYTES = 256 << 10
+"""What `read` prints before it moves its cursor: this much may be printed twice after a kill."""
+
+
+def _format_option(default: str) -> Callable[..., Any]:
+    return click.option(
+        "--format",
+        "format",
+        type=click.Choice(FORMATS),
+        metavar="FORMAT",
+        default=default,
+        help=f"text, json (the line as it stands) or csv. [default: {default}]",
+    )
+
+
+@click.command()
+@directory_options
+@filter_options
+@click.option("-n", "count", type=click.IntRange(min=0), metavar="N", default=10, help="How many. [default: 10]")
+@click.option("-f", "--follow", "follows", is_flag=True, help="Go on with what comes, for ever.")
+@_format_option("text")
+def tail(directory: str | None, cwd: str | None, count: int, follows: bool, format: str, **options: Any) -> None:
+    """Show the last events.
+
+    \b
+    videodb-listen tail -f --channel transcript --final
+    """
+    history = find_history(find_layout(directory, read_dotenv(cwd)))
+    chosen, render = filters_of(options), renderer(format)
+    _write([csv_header()] if format == "csv" else [])
+    with Watch(history.directory, [history.events.name]) as watch:
+        end = history.end()
+        _write(render(line, event) for line, event in last_events(history, end, chosen.where, count))
+        with Reader(history, end, on_restart=_say) as reader:
+            while follows:
+                for block in reader.blocks():
+                    _write(_rendered(block.data, chosen.where, render))
+                watch.wait()
+
+
+@click.command()
+@directory_options
+@filter_options
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="The first N only. [default: no limit]")
+@_format_option("text")
+def query(directory: str | None, cwd: str | None, limit: int | None, format: str, **options: Any) -> None:
+    """Show the events of a time, a channel, a stream, a session.
+
+    \b
+    videodb-listen query --since 10m --channel alert
+    videodb-listen query --channel transcript --final --grep budget --format json | jq .data.text
+    """
+    layout = find_layout(directory, read_dotenv(cwd))
+    chosen, render = filters_of(options), renderer(format)
+    left = sys.maxsize if limit is None else limit
+    _write([csv_header()] if format == "csv" else [])
+    with Reader(find_history(layout)) as reader, damage_counter() as on_damage:
+        run = Run.of(read_state(layout))
+        for block in reader.blocks() if chosen.since_s is None else read_since(reader, run, chosen.since_s):
+            shown = [render(line, event) for line, event in select(block.data, chosen.where, on_damage)][:left]
+            _write(shown)
+            left -= len(shown)
+            if not left:
+                return
+
+
+@click.command()
+@directory_options
+@filter_options
+@click.option("--cursor", "name", required=True, metavar="NAME", help="Whose place to go on at; a new one begins.")
+@click.option("--max-events", type=click.IntRange(min=1), metavar="N", help="No more than N now. [default: no limit]")
+@click.option(
+    "--max-bytes",
+    type=Parsed(parse_size, "SIZE"),
+    metavar="SIZE",
+    help="No more than this now, but one event at least. [default: no limit]",
+)
+@_format_option("json")
+def read(
+    directory: str | None,
+    cwd: str | None,
+    name: str,
+    max_events: int | None,
+    max_bytes: int | None,
+    format: str,
+    **options: Any,
+) -> None:
+    """Print exactly what is new since the last time that this cursor was used.
+
+    The cursor moves only when the output was written: what a kill interrupts is printed again. Events that the filters
+    leave out are passed over for good.
+
+    \b
+    videodb-listen read --cursor my-agent --max-bytes 16K
+    """
+    layout = find_layout(directory, read_dotenv(cwd))
+    history, cursor = find_history(layout), Cursor(layout.directory, name)
+    chosen, render = filters_of(options), renderer(format)
+    budget = _Budget(max_events, max_bytes)
+    with cursor.held(), Reader(history, cursor.load(), on_restart=_say) as reader, damage_counter() as on_damage:
+        _write([csv_header()] if format == "csv" else [])
+        while not budget.spent and (block := reader.read(_BATCH_BYTES)) is not None:
+            place, shown = _batch(block, chosen.where, render, budget, on_damage)
+            _write(shown)
+            cursor.save(place)
+
+
+class _Budget:
+    """How much may still be printed."""
+
+    def __init__(self, events: int | None, size: int | None) -> None:
+        self.spent = False
+        self._events = sys.maxsize if events is None else events
+        self._bytes = sys.maxsize if size is None else size
+        self._printed = False
+
+    def allows(self, size: int) -> bool:
+        """Take one event of `size` bytes; whether that was possible. The first always is: else nothing ever moved."""
+        if self._printed and (not self._events or size > self._bytes):
+            self.spent = True
+            return False
+        self._events -= 1
+        self._bytes -= size
+        self._printed = True
+        self.spent = not self._events or self._bytes <= 0
+        return True
+
+
+def _batch(
+    block: Block, where: Where, render: Render, budget: _Budget, on_damage: Callable[[bytes], None]
+) -> tuple[Place, list[bytes]]:
+    """What to print of `block`, and the place behind the last line that was dealt with."""
+    offset, shown = block.begin.offset, []
+    for line in block.lines():
+        if budget.spent:
+            break
+        texts = [render(line, event) for _, event in select(line, where, on_damage)]
+        if texts and not budget.allows(len(texts[0])):
+            break
+        shown += texts
+        offset += len(line)
+    return Place(block.begin.after, block.end.head, offset), shown
+
+
+def _rendered(data: bytes, where: Where, render: Render) -> Iterable[bytes]:
+    return [render(line, event) for line, event in select(data, where, lambda _: None)]
+
+
+def _write(lines: Iterable[bytes]) -> None:
+    sys.stdout.buffer.write(b"".join(lines))
+    sys.stdout.buffer.flush()
+
+
+def _say(what: str) -> None:
+    click.echo(f"videodb-listen: {what}", err=True)

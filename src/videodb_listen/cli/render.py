@@ -1,0 +1,96 @@
+"""How one event is shown: the line as it stands, a row of CSV, a line for people."""
+
+from __future__ import annotations
+
+import csv
+import io
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from videodb_listen.display import shorten, visible
+from videodb_listen.view import View
+
+FORMATS = ("text", "json", "csv")
+
+CSV_COLUMNS = ("time", "channel", "event", "session", "stream", "stream_name", "label", "text", "start", "end", "final")
+
+_COLOURS = {
+    "transcript": "green",
+    "visual_index": "cyan",
+    "audio_index": "blue",
+    "alert": "red",
+    "capture_session": "magenta",
+}
+_CHANNEL_COLUMNS, _STREAM_COLUMNS = 16, 20
+
+Render = Callable[[bytes, Mapping[str, Any]], bytes]
+"""From a line and the event in it to what is printed for it."""
+
+
+def renderer(format: str) -> Render:
+    """How `format`, one of FORMATS, shows an event on stdout as it is: a terminal gets colours and one row each."""
+    if format == "json":
+        return lambda line, _: line
+    if format == "csv":
+        return lambda _, event: csv_row(View.of(event))
+    if sys.stdout.isatty():
+        columns = shutil.get_terminal_size().columns
+        return lambda _, event: _row(View.of(event), columns).encode() + b"\n"
+    return lambda _, event: " ".join(_cells(View.of(event))).rstrip().encode() + b"\n"
+
+
+def csv_header() -> bytes:
+    """The first row of CSV."""
+    return _csv(CSV_COLUMNS)
+
+
+def csv_row(view: View) -> bytes:
+    """One event as a row; times are ISO 8601 in UTC, what the event does not say is empty."""
+    final = "" if view.final is None else str(view.final).lower()
+    times = [_iso(moment) for moment in (view.received_s, view.start_s, view.end_s)]
+    return _csv(
+        [
+            *(times[0], view.channel, view.name, view.session, view.stream, view.stream_name, view.label, view.text),
+            *(times[1], times[2], final),
+        ]
+    )
+
+
+def _csv(cells: object) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(cells)  # type: ignore[arg-type]
+    return text.getvalue().encode()
+
+
+def _cells(view: View) -> tuple[str, str, str, str]:
+    moment = "" if view.received_s is None else datetime.fromtimestamp(view.received_s).astimezone()
+    when = f"{moment:%Y-%m-%d %H:%M:%S}" if moment else "-"
+    name = view.name if view.channel == "capture_session" else view.channel
+    words = f"{view.label}: {view.text}" if view.label and view.text != view.label else view.text
+    return when, visible(name), visible(view.stream_name or view.stream or "-"), visible(words if words != name else "")
+
+
+def _row(view: View, columns: int) -> str:
+    """A row of aligned cells, cut to the width of the terminal; what is interim is dim."""
+    when, name, stream, words = _cells(view)
+    name = shorten(name, 28).ljust(_CHANNEL_COLUMNS)
+    stream = shorten(stream, _STREAM_COLUMNS).ljust(_STREAM_COLUMNS)
+    clock = when[11:].rjust(8)
+    text = shorten(words, max(10, columns - len(f"{clock} {name} {stream} ")))
+    coloured = click.style(name, fg=_COLOURS.get(view.channel))
+    return f"{clock} {coloured} {stream} {click.style(text, dim=True) if view.final is False else text}"
+
+
+def _iso(moment_s: float | None) -> str:
+    if moment_s is None:
+        return ""
+    try:
+        at = datetime.fromtimestamp(moment_s, UTC)
+    except (ValueError, OverflowError, OSError):
+        return str(moment_s)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
