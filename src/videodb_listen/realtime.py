@@ -30,7 +30,7 @@ from websockets.protocol import State
 
 from videodb_listen import __version__
 from videodb_listen.display import one_line, redact, visible
-from videodb_listen.errors import PROXY_FIX, TLS_FIX, Unavailable
+from videodb_listen.errors import PROXY_FIX, TLS_FIX, ConfigurationError, Unavailable
 from videodb_listen.event import hello_id
 from videodb_listen.settings import Settings
 from videodb_listen.units import format_duration, parse_retry_after
@@ -44,6 +44,12 @@ in the kernel is lost when the server resets the connection (measured: 547 of 1,
 
 NOTICED_WITHIN_S = 0.5
 """How long the end of a connection that the server does not finish may stay unnoticed."""
+
+PATIENCE_S = 2.0
+"""For a server that has sent its Close, or broken the protocol, to hang up: a good one does at once."""
+
+MAX_UNREAD_BYTES = 1 << 20
+"""What may wait for a server that does not read: our frames are pings, pongs and one Close."""
 
 _SILENT = logging.getLogger("videodb_listen.wire")  # at DEBUG the library logs requests, and the URL is a secret
 _SILENT.disabled = True
@@ -77,7 +83,7 @@ class Connection:
 
         `on_pong` gets each round trip in seconds; the first ping goes out at once. An exception of `deliver` passes.
         """
-        keepalive = asyncio.create_task(self._keepalive(on_pong))
+        beside = [asyncio.create_task(self._keepalive(on_pong)), asyncio.create_task(self._watch())]
         receive = self._socket.recv
         try:
             while True:
@@ -85,7 +91,8 @@ class Connection:
         except ConnectionClosed as exc:
             return self._ended(exc)
         finally:
-            keepalive.cancel()
+            for task in beside:
+                task.cancel()
 
     async def prove(self, timeout_s: float) -> float | None:
         """Ping: the round trip in seconds, or None when there was no pong in time: then the connection is cut.
@@ -107,7 +114,12 @@ class Connection:
         Returns whether the server answered. What it sent before its answer has been delivered when `read` returns.
         """
         self._closing = True
-        await self._socket.close()
+        try:
+            async with asyncio.timeout(self._settings.drain_s):
+                await self._socket.close()
+        except TimeoutError:  # the library's own limit begins only when the Close could be sent
+            self._socket.transport.abort()
+            return False
         return self._socket.close_code != CloseCode.ABNORMAL_CLOSURE
 
     def cut(self, reason: str) -> None:
@@ -119,20 +131,22 @@ class Connection:
         """Ping at intervals. Ours, not the library's: the daemon publishes when the last pong came."""
         while (latency_s := await self.prove(self._settings.ping_timeout_s)) is not None:
             on_pong(latency_s)
-            await self._until_next_ping()
+            await asyncio.sleep(self._settings.ping_interval_s)
 
-    async def _until_next_ping(self) -> None:
-        """Wait, and notice that the library has given the connection up, for a breach or after the server's Close.
+    async def _watch(self) -> None:
+        """End a connection that the library has given up, or whose server only sends.
 
-        It then waits for the server to hang up, for as long as that takes; a bad one never does.
+        After a breach, or the server's Close, the library waits for the server to hang up, however long that takes; a
+        bad one never does. What a server does not read piles up here.
         """
-        loop = asyncio.get_running_loop()
-        due_s = loop.time() + self._settings.ping_interval_s
-        while (left_s := due_s - loop.time()) > 0:
-            await asyncio.sleep(min(left_s, NOTICED_WITHIN_S))
+        transport = self._socket.transport
+        while True:
+            await asyncio.sleep(NOTICED_WITHIN_S)
+            if transport.get_write_buffer_size() > MAX_UNREAD_BYTES:
+                self.cut("the server does not read what it is sent")
             if self._socket.state is not State.OPEN and not self._closing:
-                await asyncio.sleep(self._settings.drain_s)
-                self._socket.transport.abort()
+                await asyncio.sleep(PATIENCE_S)
+                transport.abort()
 
     def _ended(self, exc: ConnectionClosed) -> Ended:
         if self._cut is not None:
@@ -226,6 +240,10 @@ def _translated() -> Iterator[None]:
         raise Unavailable(f"no trust in the WebSocket's server: {one_line(exc)}", fix=TLS_FIX) from None
     except OSError as exc:
         raise Unavailable(f"the WebSocket could not be reached: {one_line(exc)}") from None
+    except ImportError as exc:
+        raise ConfigurationError(f"the proxy needs a package: {one_line(exc)}", fix=PROXY_FIX) from None
+    except ValueError as exc:
+        raise Unavailable(f"the WebSocket's address is not usable: {type(exc).__name__}") from None
     except InvalidProxyStatus as exc:
         raise Unavailable(f"the proxy refused with {exc.response.status_code}", fix=PROXY_FIX) from None
     except ProxyError as exc:

@@ -90,6 +90,10 @@ def _translated() -> Iterator[None]:
         if _is_about_tls(exc):
             raise Unavailable(f"no trust in the API's server: {one_line(exc)}", fix=TLS_FIX) from None
         raise Unavailable(f"the API could not be reached: {one_line(exc)}") from None
+    except ImportError as exc:
+        raise ConfigurationError(f"the proxy needs a package: {one_line(exc)}", fix=PROXY_FIX) from None
+    except OSError as exc:  # no descriptor is free, or the certificate authorities are gone
+        raise Unavailable(f"the API could not be asked: {one_line(exc)}", fix=TLS_FIX) from None
     except (httpx2.InvalidURL, ValueError) as exc:
         raise ConfigurationError(f"the base URL is not usable: {one_line(exc)}", fix="correct VIDEO_DB_API") from None
 

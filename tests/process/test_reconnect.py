@@ -130,6 +130,42 @@ async def test_a_bad_answer_at_the_start_is_retried(site: Site, backend: Backend
     assert site.journal("lost") == []
 
 
+UNUSABLE_URLS = {
+    "empty label": "wss://a..b/ws?token=hidden",
+    "label too long": f"wss://{'a' * 64}.example/ws?token=hidden",
+    "NUL in the host": "wss://a\0b/ws?token=hidden",
+    "control character in the host": "wss://h\x9b2J/ws?token=hidden",
+    "line break in the path": "ws://127.0.0.1:9/ \r\nX: y?token=hidden",
+}
+
+
+@pytest.mark.parametrize("url", UNUSABLE_URLS.values(), ids=UNUSABLE_URLS)
+async def test_an_address_that_cannot_be_used_is_retried_and_its_secret_kept(
+    site: Site, backend: Backend, url: str
+) -> None:
+    backend.rest.append(Reply(body={"success": True, "data": {"websocket_url": url}}))
+    async with site.daemon(*QUICK) as daemon:
+        await daemon.ws_id()
+        assert len(backend.requests) == 2
+        assert await daemon.stop() == 0
+    assert "hidden" not in daemon.stderr
+
+
+async def test_certificate_authorities_that_are_gone_are_waited_for(lone_site: Site, backend: Backend) -> None:
+    lone_site.backend = backend
+    lone_site.env["SSL_CERT_FILE"] = str(lone_site.home / "gone.pem")
+    async with lone_site.daemon("--startup-timeout", "500ms") as daemon:
+        assert await daemon.exit_status() == 69
+    assert "No such file" in daemon.stderr
+
+
+async def test_a_kind_of_proxy_that_needs_a_package_is_a_setting_to_correct(site: Site) -> None:
+    site.env["ALL_PROXY"] = "socks5://127.0.0.1:9"
+    result = await site.run("run")
+    assert result.status == 78
+    assert "proxy" in result.stderr
+
+
 async def test_retry_after_is_honoured(site: Site, backend: Backend) -> None:
     async def fault(peer: Peer) -> None:
         backend.rest.append(Reply(429, headers={"retry-after": "2"}))

@@ -50,6 +50,17 @@ async def test_a_connection_that_closes_is_not_cut_for_want_of_a_pong() -> None:
     assert not socket.aborted
 
 
+async def test_a_close_that_cannot_be_sent_is_given_up_after_the_drain() -> None:
+    class Full(Silent):
+        async def close(self) -> None:
+            await asyncio.get_running_loop().create_future()
+
+    socket = Full()
+    subject = Connection(cast(ClientConnection, socket), "id=", Settings(api_key="k", drain_s=0.01), [])
+    assert not await subject.close()
+    assert socket.aborted
+
+
 @pytest.mark.parametrize(
     ("exc", "expected"),
     [
