@@ -9,7 +9,7 @@ from datetime import datetime
 import pytest
 
 from support.backend import Backend, Peer
-from support.daemon import Site
+from support.daemon import PYTHON, Daemon, Site
 from support.watching import file_matches
 
 KEYS = {
@@ -119,3 +119,26 @@ async def test_the_hello_is_journalled_and_is_not_a_line(site: Site, backend: Ba
         assert await daemon.stop() == 0
     assert len(site.lines()) == count
     assert [entry["ws_id"] for entry in site.journal("connected")] == [connection_id]
+
+
+BUG = """
+import sys
+from videodb_listen.listener import daemon
+
+async def request_websocket_url(settings):
+    raise ZeroDivisionError("a bug")
+
+daemon.request_websocket_url = request_websocket_url
+from videodb_listen.cli import main
+sys.exit(main())
+"""
+
+
+async def test_an_end_by_a_bug_of_ours_does_not_look_like_a_clean_stop(lone_site: Site) -> None:
+    lone_site.env["VIDEO_DB_API"] = "http://127.0.0.1:9"
+    command = [PYTHON, "-c", BUG, "run", "--dir", str(lone_site.directory)]
+    async with Daemon(lone_site, command=command) as daemon:
+        assert await daemon.exit_status() == 70
+    assert lone_site.state()["phase"] == "stopped"
+    assert "ZeroDivisionError: a bug" in lone_site.state()["error"]
+    assert "ZeroDivisionError: a bug" in lone_site.journal("stopped")[0]["reason"]

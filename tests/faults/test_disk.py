@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 import signal
@@ -12,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from faults.inject import QUICK, Stream, Trace, event, grow, read_only, run_in, strace, tmpfs
-from support.backend import Backend
+from support.backend import Backend, Peer, greet
 from support.daemon import Site
 from support.ledger import Ledger
+from support.lines import after_stamps
 from support.watching import file_matches
 
 SIZES_K = (32, 48, 64, 76, 100, 128, 200, 260)
@@ -269,6 +271,82 @@ async def test_at_the_memory_limit_it_hangs_up_and_comes_back_when_there_is_room
         assert len(site.journal("gap")) == 1
 
 
+@pytest.mark.usefixtures("needs_mounts")
+async def test_at_the_memory_limit_it_hangs_up_also_before_the_hello(lone_site: Site, ledger: Ledger) -> None:
+    sent = [event(number, 1000) for number in range(400)]
+
+    filled = asyncio.Event()
+
+    async def events_first(peer: Peer) -> None:
+        await filled.wait()
+        await peer.burst(sent)
+        await peer.hello()
+
+    async with Backend([events_first, greet]) as backend:
+        lone_site.backend = backend
+        with tmpfs(lone_site.directory, "64k"):
+            filler = lone_site.directory / "filler"
+            async with lone_site.daemon(*QUICK, "--memory-limit", "64K", "--clear") as daemon:
+                peer = await backend.peer()
+                with contextlib.suppress(OSError):
+                    filler.write_bytes(bytes(1 << 20))
+                full = room(lone_site.directory)
+                filled.set()
+                await peer.wait_gone()
+                connections = len(backend.upgrades)
+                grow(lone_site.directory, "4m")
+                await daemon.ws_id()
+                assert await daemon.stop() == 0
+            found = [after_stamps(line) for line in lone_site.lines()]
+    ledger.row(
+        "31",
+        "--memory-limit reached on a full file system before the hello",
+        sent=len(sent),
+        on_disk=len(found),
+        fired=f"statvfs: {full} bytes free; {connections} connection until there was room",
+    )
+    assert full == 0
+    assert connections == 1
+    assert found == sent[: len(found)]
+    assert 0 < len(found) < len(sent)
+
+
+@pytest.mark.usefixtures("needs_mounts")
+@pytest.mark.parametrize("cure", ["truncated", "deleted"])
+async def test_a_full_disk_that_is_cured_by_removing_the_events_gets_the_torn_line_whole(
+    site: Site, backend: Backend, ledger: Ledger, cure: str
+) -> None:
+    with tmpfs(site.directory, "76k"):
+        stream = Stream(site, size=476)
+        async with site.daemon(*QUICK) as daemon:
+            await daemon.ws_id()
+            peer = await backend.greeted()
+            await stream.send(peer, 200)
+            await daemon.stderr_line("No space left")
+            await daemon.stderr_line("cannot write")  # it has looked at the files once more
+            cut = site.files.events.read_bytes()
+            whole = cut.count(b"\n")
+            if cure == "truncated":
+                os.truncate(site.files.events, 0)
+            else:
+                site.files.events.unlink()
+            await file_matches(site.files.events, lambda data: stream.sent[-1][1:] in data)
+            await stream.send(peer, 10)
+            await file_matches(site.files.events, lambda data: stream.sent[-1][1:] in data)
+            assert await daemon.stop() == 0
+        found = stream.on_disk()
+        ledger.row(
+            "31",
+            f"a full file system whose events file is {cure} in the middle of a line",
+            sent=len(stream.sent),
+            on_disk=len(found),
+            fired=f"{whole} whole lines were {cure}; the last bytes were {cut[-12:]!r}",
+        )
+        assert not cut.endswith(b"\n")
+        assert found == stream.sent[-len(found) :]
+        assert len(found) >= len(stream.sent) - whole
+
+
 @pytest.mark.usefixtures("needs_prlimit")
 async def test_a_file_size_limit_is_a_disk_that_is_full(site: Site, backend: Backend, ledger: Ledger) -> None:
     """RLIMIT_FSIZE gives a short write, then SIGXFSZ and EFBIG."""
@@ -513,6 +591,7 @@ async def test_a_clear_that_fails_destroys_nothing(
     assert trace.injected("EIO") == 1
     assert status == 74
     assert left == OLD
+    assert "WS_ID" not in daemon.stdout
     assert not site.files.ws_id.exists()
     assert not site.files.pid.exists()
 

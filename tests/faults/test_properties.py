@@ -566,7 +566,7 @@ class TakesBack(Sink):
             end = content.rfind(b"\n") + 1
             os.ftruncate(self._file._descriptor, end)
             self._waiting = [content[end:], *self._waiting]
-            self._file.torn = False
+            self._file._begun = b""
         super()._refused(exc)
 
 
@@ -595,7 +595,7 @@ def never_whole(_: bytes) -> dict[str, Any]:
     raise ValueError
 
 
-never_torn = property(lambda _: False, lambda _, torn: None)
+never_torn = property(lambda _: False)
 
 Change = tuple[object, str, object]
 SEEDED: dict[str, tuple[type[Sink], list[Change], str]] = {

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from support.backend import Backend, Peer, Reply, mute
+from support.backend import Backend, Peer, Reply, greet, mute
 from support.daemon import PYTHON, Daemon, Site
+from support.frames import Op, encode
 from support.lines import after_stamps
 from support.watching import lines_written
 
@@ -125,6 +126,25 @@ async def test_a_server_that_never_answers_is_cut_after_the_drain_and_the_cut_is
             assert await daemon.stop() == 0
             assert "100 events" in await daemon.stderr_line("drain")
     assert len(lone_site.lines()) == 100
+
+
+async def only_pings(peer: Peer) -> None:
+    """Ask for pongs and never take them."""
+    await peer.hello()
+    peer.freeze()
+    for _ in range(400):
+        await peer.raw(encode(Op.PING, b"x" * 125) * 1000)
+
+
+async def test_a_server_that_never_takes_what_it_asks_for_is_left(lone_site: Site) -> None:
+    """Else what it does not read piles up in memory."""
+    async with Backend([only_pings, greet]) as backend:
+        lone_site.backend = backend
+        async with lone_site.daemon("--min-backoff", "250ms") as daemon:
+            await daemon.ws_id()
+            await daemon.ws_id()
+            assert await daemon.stop() == 0
+    assert "does not read" in lone_site.journal("lost")[0]["reason"]
 
 
 async def test_a_second_signal_cuts_the_drain_and_keeps_what_came(lone_site: Site) -> None:

@@ -1,4 +1,4 @@
-"""The wall clock as a recorder needs it: never going back, and honest about its steps."""
+"""Time as a recorder needs it: never going back, honest about its steps, and not repeating itself every second."""
 
 from __future__ import annotations
 
@@ -31,3 +31,30 @@ class Clock:
         offset = self._wall() - self._monotonic()
         step, self._offset = offset - self._offset, offset
         return step
+
+
+class Reminder:
+    """What lasts is said once, and then once a minute."""
+
+    AGAIN_S = 60.0
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._said_at_s: float | None = None  # None: it does not last
+
+    @property
+    def lasts(self) -> bool:
+        """Whether it was said, and is not over."""
+        return self._said_at_s is not None
+
+    def due(self) -> bool:
+        """Whether to say it now."""
+        now = self._monotonic()
+        if self._said_at_s is not None and now - self._said_at_s < self.AGAIN_S:
+            return False
+        self._said_at_s = now
+        return True
+
+    def over(self) -> None:
+        """It is over: next time it is said at once."""
+        self._said_at_s = None

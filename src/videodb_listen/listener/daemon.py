@@ -12,7 +12,8 @@ import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
-from videodb_listen.errors import DirectoryBusy, DirectoryUnusable, ListenError, Unavailable
+from videodb_listen.display import one_line
+from videodb_listen.errors import Bug, ListenError, Unavailable
 from videodb_listen.event import encode_line
 from videodb_listen.listener import signals
 from videodb_listen.listener.clock import Clock
@@ -20,7 +21,7 @@ from videodb_listen.listener.directory import Owner, owned
 from videodb_listen.listener.reconnect import STABLE_AFTER_S, Lost, ReconnectPolicy
 from videodb_listen.listener.report import Outside, Reporter
 from videodb_listen.listener.sink import Sink
-from videodb_listen.listener.stdio import bound_log
+from videodb_listen.listener.watch import Watch
 from videodb_listen.paths import Layout
 from videodb_listen.realtime import Connection, open_connection
 from videodb_listen.rest import request_websocket_url
@@ -29,18 +30,9 @@ from videodb_listen.units import format_duration
 
 log = logging.getLogger(__name__)
 
-TICK_S = 1.0
-"""The state file is written at most this often; clock steps and sleep are noticed this late."""
-
-CLOCK_STEP_S = 1.0
-"""A smaller step of the wall clock is everyday correction; a larger one is journalled."""
-
-SLEPT_S = 10.0
-"""A wall clock that ran ahead this far means that the machine slept, and that its connections may be dead."""
-
 PROOF_AFTER_SLEEP_S = 5.0
 
-MAX_LOG_BYTES = 8 << 20
+_NO_ROOM = "disk full, and no more lines fit into memory"
 
 
 async def run(settings: Settings, layout: Layout, outside: Outside, *, clear: bool) -> None:
@@ -61,7 +53,6 @@ class Daemon:
 
     def __init__(self, settings: Settings, layout: Layout, outside: Outside, *, clear: bool, owner: Owner) -> None:
         self._settings = settings
-        self._owner = owner
         self._layout = layout
         self._clear = clear
         self._copy = outside.stdout.copy
@@ -70,6 +61,7 @@ class Daemon:
         self._wake = asyncio.Event()  # the machine woke up: do not wait any longer
         self._policy = ReconnectPolicy(settings)
         self._connection: Connection | None = None
+        self._proving: asyncio.Task[float | None] | None = None  # None: the machine never slept
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()  # ends the run when it is set
         self._reporter = Reporter(settings, layout, outside, shared=owner.shared, started_s=self._clock.now())
         self._sink = Sink(
@@ -81,6 +73,9 @@ class Daemon:
             on_full=self._hang_up,
             on_failure=self._fail,
         )
+        self._watch = Watch(
+            layout, owner, self._clock, self._sink, self._reporter, on_failure=self._fail, on_sleep=self._woke_up
+        )
 
     @contextlib.asynccontextmanager
     async def lifetime(self) -> AsyncIterator[None]:
@@ -89,22 +84,26 @@ class Daemon:
         Signals come first: once the pid file is there, someone may use it.
         """
         failure: ListenError | None = None
+        asyncio.get_running_loop().set_exception_handler(_say_unexpected)
         with signals.installed(self._stop, self._reopen):
             self._reporter.open()
-            ticker = asyncio.create_task(self._tick_for_ever())
+            watching = self._watch.start()
             try:
                 if repaired := self._sink.open(held=self._clear):
                     self._reporter.repaired(repaired, self._clock.now())
                 try:
                     yield
                 finally:
-                    self._reporter.retract("stopping")
+                    self._watch.look_at_files()  # what was removed since the last look, and by whom
+                    self._reporter.stopping()
                     await self._sink.close()
-            except ListenError as exc:
-                failure = exc
+                if self._failure.done():
+                    self._failure.result()
+            except Exception as exc:
+                failure = exc if isinstance(exc, ListenError) else Bug.of(exc)
                 raise
             finally:
-                ticker.cancel()
+                watching.cancel()
                 self._failure.cancel()  # what it could still say has been raised
                 self._reporter.stopped(failure, self._sink.progress, self._clock.now())
 
@@ -119,6 +118,7 @@ class Daemon:
         await asyncio.wait(endings, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         if not serving.done():
+            self._watch.look_at_files()
             self._reporter.stopping()
             if self._connection is not None and not self._failure.done():
                 await self._drain(self._connection)  # `serving` reads on meanwhile, and ends with the connection
@@ -126,8 +126,6 @@ class Daemon:
                 serving.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await serving
-        if self._failure.done():
-            self._failure.result()
 
     async def _attempt(self) -> None:
         """One connection, from a fresh URL to its end. Returns only when we are to stop."""
@@ -156,6 +154,8 @@ class Daemon:
         line = encode_line(frame, now_s)
         self._sink.append(line)
         self._copy(line)
+        if self._connection is None and not self._sink.room.is_set():
+            raise Unavailable(_NO_ROOM, fix="make room")
 
     def _on_pong(self, latency_s: float) -> None:
         self._reporter.pong(latency_s, self._clock.now())
@@ -185,53 +185,37 @@ class Daemon:
 
     def _startup_expired(self) -> None:
         if not self._reporter.ever_connected:
-            last = f", the last failure: {self._reporter.error}" if self._reporter.error else ""
+            last = f", the last failure: {self._reporter.failure}" if self._reporter.failure else ""
             self._fail(Unavailable(f"not connected within {format_duration(self._settings.startup_timeout_s)}{last}"))
 
     def _hang_up(self) -> None:
         if self._connection is not None:
-            self._connection.cut("disk full, and no more lines fit into memory")
+            self._connection.cut(_NO_ROOM)
 
     def _fail(self, failure: ListenError) -> None:
         if not self._failure.done():
             self._failure.set_exception(failure)
 
     def _reopen(self) -> None:
+        if self._failure.done():
+            return  # perhaps the directory is somebody else's by now
         log.info("SIGHUP: opening the files in %s anew", self._layout.directory)
         self._reporter.reopen()
         self._sink.reopen()
 
-    async def _tick_for_ever(self) -> None:
-        while True:
-            await asyncio.sleep(TICK_S)
-            self._watch_clock()
-            self._watch_files()
-            self._reporter.tick(self._sink.progress)
-            bound_log(self._layout.log, MAX_LOG_BYTES)
-
-    def _watch_files(self) -> None:
-        """Notice what others did to our files: rotated, deleted, or the whole directory removed."""
-        try:
-            if self._owner.renew_if_removed():
-                self._reporter.restore()
-        except DirectoryBusy as exc:
-            self._fail(exc)
-        except DirectoryUnusable as exc:
-            log.warning("%s was removed and cannot be made anew: %s", self._layout.directory, exc.message)
-        else:
-            self._sink.follow_name()
-
-    def _watch_clock(self) -> None:
-        """Journal a step; after a sleep, prove the connection at once, or try at once to get one."""
-        step_s = self._clock.step()
-        if abs(step_s) > CLOCK_STEP_S:
-            self._reporter.clock_stepped(step_s, self._clock.now())
-        if step_s > SLEPT_S:
-            log.info("the clock ran ahead by %s: the machine slept, or was set", format_duration(step_s))
-            self._wake.set()
-            if self._connection is not None:
-                self._proving = asyncio.create_task(self._connection.prove(PROOF_AFTER_SLEEP_S))
+    def _woke_up(self) -> None:
+        """The machine slept: prove the connection at once, or try at once to get one."""
+        self._wake.set()
+        if self._connection is not None:
+            self._proving = asyncio.create_task(self._connection.prove(PROOF_AFTER_SLEEP_S))
 
     @staticmethod
     def _loop_s() -> float:
         return asyncio.get_running_loop().time()
+
+
+def _say_unexpected(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What the loop has caught and nobody awaits: said, and no reason to stop recording."""
+    exc = context.get("exception")
+    log.error("unexpected: %s", one_line(exc) if exc else context["message"])
+    log.debug("in full", exc_info=exc)

@@ -36,7 +36,7 @@ class Owner:
 
         Without the file the lock keeps nobody out. Raises what __init__ raises; the old lock is kept then.
         """
-        with contextlib.suppress(FileNotFoundError):
+        with explained(self._layout.lock), contextlib.suppress(FileNotFoundError, NotADirectoryError):
             if os.path.samestat(os.fstat(self._descriptor), self._layout.lock.stat()):
                 return False
         self.shared, descriptor = _acquired(self._layout)
@@ -63,7 +63,7 @@ def _acquired(layout: Layout) -> tuple[bool, int]:
     shared = prepare(layout)
     descriptor = open_file(layout.lock, os.O_RDWR, shared=shared)
     try:
-        with _explained(layout.lock):
+        with explained(layout.lock):
             if not _locked(descriptor):
                 raise _busy(layout)
     except BaseException:
@@ -77,7 +77,7 @@ def prepare(layout: Layout) -> bool:
 
     Raises DirectoryUnusable.
     """
-    with _explained(layout.directory):
+    with explained(layout.directory):
         _create(layout.directory)
         shared = _is_shared(layout.directory)
         _refuse_traps(layout, shared=shared)
@@ -104,7 +104,7 @@ def open_file(path: Path, flags: int, *, shared: bool, keep_mode: bool = False) 
     Raises DirectoryUnusable when it is not a regular file, or, in a shared directory, is a symlink or someone else's.
     """
     flags |= os.O_CLOEXEC | os.O_NONBLOCK | (os.O_NOFOLLOW if shared else 0)
-    with _explained(path):
+    with explained(path):
         try:
             descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
             keep_mode = False  # the umask may have taken our own bits
@@ -176,7 +176,8 @@ def _busy(layout: Layout) -> DirectoryBusy:
 
 
 @contextlib.contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def explained(path: Path) -> Iterator[None]:
+    """Turn an OSError of the block into DirectoryUnusable; `path` is what is named where the error names nothing."""
     try:
         yield
     except OSError as exc:

@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable
 
 from videodb_listen.errors import DirectoryUnusable
+from videodb_listen.listener.clock import Reminder
 from videodb_listen.listener.directory import open_file, sync_directory
 from videodb_listen.listener.repair import repair_tail
 from videodb_listen.listener.rotate import Rotation
@@ -37,7 +38,6 @@ class EventsFile:
         now: Callable[[], float],
         on_failure: Callable[[OSError], None],
     ) -> None:
-        self.torn = False  # the last write ended inside a line: its rest belongs to the same file
         self.run_after: str | None = None  # the newest generation when we began; None: there was none
         self.run_from = 0  # where in the file behind it we began, in bytes: from there on stamps never decrease
         self._layout = layout
@@ -48,10 +48,11 @@ class EventsFile:
         self._descriptor = -1
         self._syncer: Syncer
         self._size = 0  # as far as we know; others may truncate
-        self._line_end = 0  # the offset behind the last newline that we wrote
+        self._begun = b""  # of the line that the last write ended in; its rest belongs to the same file
         self._named_to = 0  # how far whole lines reached when the name was last seen to be ours
         self._rotation = Rotation(layout, settings)
         self._rotate_again_s = 0.0
+        self._homeless = Reminder()
         self._retiring: set[asyncio.Task[None]] = set()
         self._tidying = asyncio.Lock()
 
@@ -59,6 +60,16 @@ class EventsFile:
     def synced_to(self) -> int:
         """The offset in bytes up to which the open file is certain to be on the disk."""
         return self._syncer.synced_to
+
+    @property
+    def torn(self) -> bool:
+        """Whether the last write ended inside a line."""
+        return bool(self._begun)
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether the open file has no name left at all: what is in it is gone with its descriptor."""
+        return os.fstat(self._descriptor).st_nlink == 0
 
     def open(self) -> str | None:
         """Open the file; says how a torn tail was repaired, None when it was whole.
@@ -82,18 +93,28 @@ class EventsFile:
     def write(self, data: bytes) -> int:
         """Append as much of `data` as the disk takes; its length. Raises OSError when it takes nothing."""
         written = os.write(self._descriptor, data)
-        newline = data.rfind(b"\n", 0, written)
-        if newline >= 0:
-            self._line_end = self._size + newline + 1
+        newline = data.rfind(b"\n", 0, written) + 1
+        self._begun = data[newline:written] if newline else self._begun + data[:written]
         self._size += written
-        self.torn = newline != written - 1
         self._syncer.wrote()
         return written
+
+    def begun_but_cut(self) -> bytes:
+        """The beginning of the unfinished line, when somebody has truncated the file below it; b"" otherwise.
+
+        It has to be written again, in front of its rest.
+        """
+        size = os.fstat(self._descriptor).st_size
+        if size >= self._size:
+            return b""
+        begun, self._begun, self._size = self._begun, b"", size
+        return begun
 
     def empty(self) -> None:
         """Truncate in place: the same inode, `tail -f` goes on. Raises OSError."""
         os.ftruncate(self._descriptor, 0)
-        self._size = self._named_to = self._line_end = self.run_from = 0
+        self._size = self._named_to = self.run_from = 0
+        self._begun = b""
 
     def is_named(self) -> bool:
         """Whether our name still belongs to the file that is open; False when it was renamed, replaced or deleted."""
@@ -104,20 +125,22 @@ class EventsFile:
             return False
         if named:
             self._size = ours.st_size
-            self._named_to = min(self._line_end, self._size) if self.torn else self._size
+            self._named_to = max(0, self._size - len(self._begun))
         return named
 
     def reopen(self) -> bytes:
         """Go on in whatever file has our name now, creating it where there is none.
 
-        Returns what has to be written once more: the lines that went into a file without a name, since it was last
-        seen to have one. Nobody else has them.
+        Returns what has to be written once more: the lines that went into a file that has no name any more, since it
+        was last seen to have one. Nobody else has them, unless it was copied in that time before it was deleted.
         """
         try:
             descriptor = self._opened(keep_mode=True)
         except DirectoryUnusable as exc:
-            log.warning("%s; recording goes on in the file that was open", exc.message)
+            if self._homeless.due():
+                log.warning("%s; recording goes on in the file that was open", exc.message)
             return b""
+        self._homeless.over()
         nameless = b""
         status = os.fstat(self._descriptor)
         if status.st_nlink == 0 and status.st_size > self._named_to:
@@ -128,8 +151,8 @@ class EventsFile:
 
     def rotate_if_due(self) -> None:
         """Set the file aside when it has grown enough; when that fails, go on in it."""
-        if not self._rotation.due(self._size) or self._now() < self._rotate_again_s:
-            return
+        if not self._rotation.due(self._size) or self._now() < self._rotate_again_s or not self.is_named():
+            return  # what has our name, if it is not our file, is not ours to set aside
         try:
             stamp = self._rotation.set_aside(self._now())
             if self.run_from:  # what is behind the whole generation is all of this run
@@ -160,7 +183,8 @@ class EventsFile:
     def _use(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._syncer = Syncer(descriptor, self._settings, self._on_failure)
-        self._size = self._named_to = self._line_end = os.fstat(descriptor).st_size
+        self._size = self._named_to = os.fstat(descriptor).st_size
+        self._begun = b""
 
     def _retire(self, *, tidy: bool) -> None:
         task = asyncio.get_running_loop().create_task(self._finish(self._descriptor, self._syncer, tidy=tidy))

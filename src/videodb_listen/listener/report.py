@@ -44,6 +44,8 @@ class Reporter:
         self._max_frame_bytes = settings.max_frame_bytes
         self._lost_id: str | None = None  # None: no connection has been lost yet
         self._proof_s = 0.0  # when the connection was last known to live
+        self._failure: str | None = None  # why there is no connection; None: there is one, or none was tried
+        self._trouble: str | None = None  # why lines wait for the disk; None: they do not
         self._state = State(pid=os.getpid(), started_unix_ts=round(started_s, 3), stale_after_s=settings.stale_after_s)
         self._publisher = Publisher(layout, self._state, shared=shared)
 
@@ -53,9 +55,9 @@ class Reporter:
         return self._state.connects > 0
 
     @property
-    def error(self) -> str | None:
-        """The last failure; None while all is well."""
-        return self._state.error
+    def failure(self) -> str | None:
+        """Why there is no connection; None while there is one, or none was tried."""
+        return self._failure
 
     def open(self) -> None:
         """Publish the pid; remove the id that a crash left. Raises DirectoryUnusable when that cannot be done."""
@@ -73,13 +75,14 @@ class Reporter:
         """The hello came. The id is published before it is printed: who reads stdout finds the file."""
         state = self._state
         first = not self.ever_connected
-        state.phase, state.error, state.connected_unix_ts = "connected", None, round(now_s, 3)
+        state.phase, state.connected_unix_ts = "connected", round(now_s, 3)
         state.connects += 1
+        self._failure = None
         self._publisher.record("connected", now_s, ws_id, previous_ws_id=self._lost_id)
         if self._lost_id is not None:
             self._gap(self._lost_id, ws_id, now_s)
         self._proof_s = now_s
-        self._publisher.set_id(ws_id)
+        self._publish_id(ws_id)
         self._outside.stdout.announce(ws_id)
         log.info("connected as %s", ws_id)
         if first:
@@ -103,35 +106,43 @@ class Reporter:
             limit = self._max_frame_bytes
             self._publisher.record("refused", now_s, ws_id, reason=ended.refused, limit_bytes=limit)
         self._publisher.record("lost", now_s, ws_id, reason=ended.reason, close_code=ended.close_code)
+        self._publisher.flush()
 
     def retrying(self, failure: ListenError, delay_s: float) -> None:
         """An attempt failed; the next comes after `delay_s`."""
-        self._state.error = failure.message
+        self._failure = failure.message
         log.warning("%s; trying again in %s", failure.message, format_duration(delay_s))
         self._outside.notifier.status(f"trying again: {failure.message}")
 
     def disk_trouble(self, what: str | None) -> None:
         """Lines wait because the disk refuses them; None: no longer."""
-        self._state.error = what
+        self._trouble = what
 
     def repaired(self, detail: str, now_s: float) -> None:
         """A torn tail was mended before anything was appended."""
         log.warning("the events file was repaired: %s", detail)
         self._publisher.record("repaired", now_s, None, detail=detail)
+        self._publisher.flush()
 
     def clock_stepped(self, step_s: float, now_s: float) -> None:
         """The machine's clock jumped by `step_s`."""
         self._publisher.record("clock", now_s, self._state.ws_id, step_s=round(step_s, 3))
+        self._publisher.flush()
 
     def retract(self, phase: str) -> None:
         """No live connection from here on: the id file goes first."""
         self._state.phase = phase
-        self._publisher.set_id(None)
+        self._publish_id(None)
 
     def stopping(self) -> None:
-        """The end was asked for."""
-        self.retract("stopping")
-        self._outside.notifier.stopping()
+        """The end has begun."""
+        if self._state.phase != "stopping":
+            self.retract("stopping")
+            self._outside.notifier.stopping()
+
+    def disown(self) -> None:
+        """The directory is somebody else's now: nothing more is published in it."""
+        self._publisher.disown()
 
     def tick(self, progress: Progress) -> None:
         """Once a second: the counters, whatever could not be written before, and a sign of life for the watchdog."""
@@ -141,10 +152,10 @@ class Reporter:
 
     def stopped(self, failure: ListenError | None, progress: Progress, now_s: float) -> None:
         """The last word; `failure` is None after a clean stop. The pid file is gone afterwards."""
-        self._state.error = failure.message if failure else None
+        self._failure, self._trouble = failure.message if failure else None, None
         self._count(progress)
         self._state.phase = "stopped"
-        self._publisher.record("stopped", now_s, None, reason=self._state.error, events=progress.events)
+        self._publisher.record("stopped", now_s, None, reason=self._failure, events=progress.events)
         self._publisher.close()
 
     def _gap(self, old_id: str, new_id: str, now_s: float) -> None:
@@ -161,8 +172,13 @@ class Reporter:
             warning=NOT_BOUND % (old_id, new_id),
         )
 
+    def _publish_id(self, ws_id: str | None) -> None:
+        self._state.error = self._trouble or self._failure
+        self._publisher.set_id(ws_id)
+
     def _count(self, progress: Progress) -> None:
         state = self._state
+        state.error = self._trouble or self._failure
         if self.received_s:
             state.last_event_unix_ts = round(self.received_s, 3)
         state.events, state.bytes = progress.events, progress.bytes

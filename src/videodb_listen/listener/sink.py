@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-import time
 from collections.abc import Callable
 from typing import NamedTuple
 
 from videodb_listen.errors import SinkError
+from videodb_listen.listener.clock import Reminder
 from videodb_listen.listener.file import EventsFile
 from videodb_listen.paths import Layout
 from videodb_listen.settings import Settings
@@ -24,8 +24,6 @@ log = logging.getLogger(__name__)
 
 RETRY_S = 0.5
 """Between tries while the disk refuses: soon enough to be unnoticed, rare enough to cost nothing."""
-
-SAY_AGAIN_S = 60.0
 
 _PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EAGAIN})
 
@@ -67,9 +65,7 @@ class Sink:
         self._on_full = on_full
         self._on_failure = on_failure
         self._loop = asyncio.get_running_loop()
-        self._file = EventsFile(
-            layout, settings, shared=shared, now=now, on_failure=lambda exc: self._fail("sync", exc)
-        )
+        self._file = EventsFile(layout, settings, shared=shared, now=now, on_failure=self._sync_failed)
         self._open = False
         self._waiting: list[bytes] = []
         self._waiting_bytes = 0
@@ -77,7 +73,8 @@ class Sink:
         self._reopen_due = False
         self._next_flush: asyncio.Handle | None = None
         self._broken: SinkError | None = None  # what ended the recording; None: nothing did
-        self._said_at_s = float("-inf")
+        self._full = Reminder()
+        self._moved = Reminder()
 
     @property
     def progress(self) -> Progress:
@@ -106,15 +103,16 @@ class Sink:
             self._overflow()
 
     def clear(self) -> None:
-        """Empty the file in place, then let the held lines follow."""
+        """Empty the file in place, then let the held lines follow. Raises SinkError when it cannot be emptied."""
         if not self._held:
             return
         self.follow_name()
         try:
+            if not self._file.is_named():
+                raise OSError(errno.ESTALE, "the name belongs to another file, or to none")
             self._file.empty()
         except OSError as exc:
-            self._fail("emptying", exc)
-            return
+            raise self._fail("emptying", exc) from None
         self._held = False
         self.flush()
 
@@ -129,8 +127,8 @@ class Sink:
             self._refused(exc)
             return
         self.room.set()
-        if self._said_at_s > float("-inf"):
-            self._said_at_s = float("-inf")
+        if self._full.lasts:
+            self._full.over()
             self._on_trouble(None)
         if self._reopen_due:
             self.reopen()
@@ -138,12 +136,15 @@ class Sink:
             self._file.rotate_if_due()
 
     def reopen(self) -> None:
-        """Write on to whatever file has our name now. A line that was begun is completed first, where it began."""
+        """Write on to whatever file has our name now.
+
+        A line that was begun is completed first, where it began; in a file that was deleted it never could be.
+        """
         if not self._open:
             return  # it will be opened under that name
         self._reopen_due = False
         self.flush()
-        if self._file.torn:
+        if self._file.torn and not self._file.is_deleted:
             self._reopen_due = True
             return
         if nameless := self._file.reopen():
@@ -153,15 +154,25 @@ class Sink:
 
     def follow_name(self) -> None:
         """Notice that our name belongs to another file, or to none, and go on there."""
-        if self._open and not self._file.is_named():
+        if not self._open or self._file.is_named():
+            self._moved.over()
+            return
+        if self._moved.due():
             log.warning("%s is not the file that was open any more: opening it anew", self._path)
-            self.reopen()
+        self.reopen()
+
+    def disown(self) -> None:
+        """What has our name is somebody else's now: go on in the file that is open, whatever becomes of it."""
+        self._open = False
 
     async def close(self) -> None:
         """The last flush and the last sync. Raises SinkError when lines are left over, with their number."""
         self._held = False
+        if self._open and self._file.is_deleted:
+            self.reopen()
         self.flush()
         self._unschedule()
+        deleted = self._open and self._file.is_deleted
         self._open = False
         try:
             await self._file.close()
@@ -172,8 +183,16 @@ class Sink:
         if self._waiting:
             lines = sum(chunk.count(b"\n") for chunk in self._waiting)
             raise SinkError(f"stopped with {lines} lines that {self._path} did not take", fix="make room")
+        if deleted:
+            raise SinkError(
+                f"{self._path} was deleted and could not be made anew: what came since then is gone with it",
+                fix="mend the directory, then start again",
+            )
 
     def _write(self) -> None:
+        if self._file.torn and (begun := self._file.begun_but_cut()):
+            self._waiting.insert(0, begun)
+            self._waiting_bytes += len(begun)
         while self._waiting:
             data = self._waiting[0] if len(self._waiting) == 1 else b"".join(self._waiting)
             self._waiting = [data]  # joined once, however often the disk refuses it
@@ -195,19 +214,21 @@ class Sink:
         if exc.errno not in _PASSING:
             self._fail("write", exc)
             return
-        if time.monotonic() - self._said_at_s >= SAY_AGAIN_S:
-            self._said_at_s = time.monotonic()
+        if self._full.due():
             size = format_size(self._waiting_bytes)
             log.warning("%s: %s; %s wait in memory until there is room", self._path, exc.strerror, size)
             self._on_trouble(f"{self._path}: {exc.strerror}")
         self._next_flush = self._loop.call_later(RETRY_S, self.flush)  # not sooner: `append` schedules none meanwhile
+
+    def _sync_failed(self, exc: OSError) -> None:
+        self._fail("sync", exc)
 
     def _unschedule(self) -> None:
         if self._next_flush is not None:
             self._next_flush.cancel()
             self._next_flush = None
 
-    def _fail(self, what: str, exc: OSError) -> None:
+    def _fail(self, what: str, exc: OSError) -> SinkError:
         """Give up: what an I/O error left on the disk cannot be known, except up to the last good sync."""
         if self._broken is None:
             self._broken = SinkError(
@@ -215,3 +236,4 @@ class Sink:
                 fix="check the disk, then start again",
             )
             self._on_failure(self._broken)
+        return self._broken

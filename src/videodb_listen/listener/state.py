@@ -22,13 +22,13 @@ import orjson
 
 from videodb_listen.errors import DirectoryUnusable
 from videodb_listen.event import stamps
-from videodb_listen.listener.directory import open_file
+from videodb_listen.listener.clock import Reminder
+from videodb_listen.listener.directory import explained, open_file
 from videodb_listen.paths import Layout
 from videodb_listen.presence import State
 
 log = logging.getLogger(__name__)
 
-_SAY_AGAIN_S = 60.0
 _MAX_WAITING_RECORDS = 10_000  # a journal that cannot be written must not eat the memory; a flap a second lasts hours
 
 
@@ -39,29 +39,27 @@ class Publisher:
         self, layout: Layout, state: State, *, shared: bool, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
         self.state = state
-        self._monotonic = monotonic
         self._layout = layout
         self._shared = shared
         self._wanted: dict[Path, bytes | None] = {}  # what a file should hold and does not yet; None: be absent
         self._published = b""
         self._records: list[bytes] = []
         self._journal = -1
-        self._said_at_s = float("-inf")
+        self._reminder = Reminder(monotonic)
+        self._disowned = False
 
     def open(self) -> None:
         """Publish the pid and remove the id that a crash left. Raises DirectoryUnusable when that cannot be done."""
-        self._journal = open_file(self._layout.journal, os.O_RDWR | os.O_APPEND, shared=self._shared)
-        try:
-            _end_line(self._journal)
-            _replace(self._layout.pid, str(self.state.pid).encode())
-            self._layout.ws_id.unlink(missing_ok=True)
-            _replace(self._layout.state, self._content())
-        except OSError as exc:
-            os.close(self._journal)
-            raise DirectoryUnusable(
-                f"{exc.filename or self._layout.directory}: {exc.strerror}",
-                fix="choose a directory that you can write to",
-            ) from None
+        with explained(self._layout.directory):
+            self._layout.ws_id.unlink(missing_ok=True)  # first of all: with the lock held, an id means a connection
+            self._journal = open_file(self._layout.journal, os.O_RDWR | os.O_APPEND, shared=self._shared)
+            try:
+                _end_line(self._journal)
+                _replace(self._layout.pid, str(self.state.pid).encode())
+                _replace(self._layout.state, self._content())
+            except OSError:
+                os.close(self._journal)
+                raise
 
     def set_id(self, ws_id: str | None) -> None:
         """Publish the live connection id; None removes the file."""
@@ -70,8 +68,11 @@ class Publisher:
         self.flush()
 
     def record(self, event: str, at_s: float, ws_id: str | None, **fields: Any) -> None:
-        """Append one record to the journal; `ws_id` is None where no connection is meant. Other Nones are left out."""
-        known = {name: value for name, value in fields.items() if value is not None}
+        """Have one record appended to the journal by the next `flush`.
+
+        `ws_id` is None where no connection is meant. Other Nones are left out.
+        """
+        known = {name: _safe(value) for name, value in fields.items() if value is not None}
         if len(self._records) < _MAX_WAITING_RECORDS:
             self._records.append(
                 stamps(int(at_s * 1000 + 0.5))
@@ -79,15 +80,20 @@ class Publisher:
                 + orjson.dumps({"event": event, "ws_id": ws_id, **known})[1:]
                 + b"\n"
             )
-        self.flush()
 
     def flush(self) -> None:
         """Write whatever is not on disk yet, each file for itself; say what failed, but not more than once a minute."""
+        if self._disowned:
+            return
         self._try(self._layout.journal, self._write_journal)
         for path, content in list(self._wanted.items()):
             if self._try(path, partial(_apply, path, content)):
                 del self._wanted[path]
         self._try(self._layout.state, self._publish_state)
+
+    def disown(self) -> None:
+        """The directory is somebody else's now: leave its files alone from here on."""
+        self._disowned = True
 
     def restore(self) -> None:
         """Publish every file again, after the directory was removed and made anew."""
@@ -110,16 +116,16 @@ class Publisher:
     def close(self) -> None:
         """The last word: whatever still waits, then the pid file goes. `state.phase` says `stopped` by then."""
         self.flush()
-        with contextlib.suppress(OSError):
-            self._layout.pid.unlink(missing_ok=True)
+        if not self._disowned:
+            with contextlib.suppress(OSError):
+                self._layout.pid.unlink(missing_ok=True)
         os.close(self._journal)
 
     def _try(self, path: Path, write: Callable[[], None]) -> bool:
         try:
             write()
         except OSError as exc:
-            if self._monotonic() - self._said_at_s >= _SAY_AGAIN_S:
-                self._said_at_s = self._monotonic()
+            if self._reminder.due():
                 log.warning("cannot write %s: %s; tried again every second", path, exc.strerror)
             return False
         return True
@@ -137,7 +143,12 @@ class Publisher:
             self._published = content
 
     def _content(self) -> bytes:
-        return orjson.dumps(dataclasses.asdict(self.state)) + b"\n"
+        return orjson.dumps({**dataclasses.asdict(self.state), "error": _safe(self.state.error)}) + b"\n"
+
+
+def _safe(value: Any) -> Any:
+    """`value`; in text, bytes of a file name that are no UTF-8 are written out: JSON cannot hold them."""
+    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
 
 
 def _end_line(descriptor: int) -> None:

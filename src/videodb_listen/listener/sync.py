@@ -49,12 +49,17 @@ class Syncer:
                 await asyncio.wait([self._running])
         if self._wanted and self._dirty:
             self._dirty = False
-            self.synced_to = await self._in_thread()
+            try:
+                syncing = self._in_thread()
+            except (OSError, RuntimeError):  # no descriptor or no thread is free: here and now, then
+                self.synced_to = _sync(self._descriptor)
+            else:
+                self.synced_to = await syncing
 
     def _start(self) -> None:
         try:
             self._running = self._in_thread()
-        except OSError:  # no descriptor is free
+        except (OSError, RuntimeError):  # no descriptor, or no thread, is free
             self._due = self._loop.call_later(AGAIN_S, self._start)
             return
         self._due = None
@@ -63,6 +68,7 @@ class Syncer:
 
     def _in_thread(self) -> asyncio.Future[int]:
         # A descriptor of its own: ours may be closed, and its number given to another file, before the thread runs.
+        # Where no thread can be started the work stays queued, and whoever does it in the end closes the descriptor.
         return self._loop.run_in_executor(None, _sync_and_close, os.dup(self._descriptor))
 
     def _finished(self, done: asyncio.Future[int]) -> None:
@@ -82,11 +88,15 @@ def fdatasync(descriptor: int) -> None:
     (os.fdatasync if hasattr(os, "fdatasync") else os.fsync)(descriptor)
 
 
-def _sync_and_close(descriptor: int) -> int:
+def _sync(descriptor: int) -> int:
     """Sync; the size in bytes that is now certain to be on the disk."""
+    size = os.fstat(descriptor).st_size
+    fdatasync(descriptor)
+    return size
+
+
+def _sync_and_close(descriptor: int) -> int:
     try:
-        size = os.fstat(descriptor).st_size
-        fdatasync(descriptor)
+        return _sync(descriptor)
     finally:
         os.close(descriptor)
-    return size

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from videodb_listen.listener.clock import Clock
+from videodb_listen.listener.clock import Clock, Reminder
 
 
 class Times:
@@ -65,3 +65,18 @@ def test_a_step_is_told_once() -> None:
     assert clock.step() == pytest.approx(99.0)
     times.passes(1.0, 1.0)
     assert clock.step() == pytest.approx(0.0)
+
+
+def test_what_lasts_is_said_once_a_minute_and_at_once_when_it_comes_back() -> None:
+    now_s = 100.0
+    reminder = Reminder(lambda: now_s)
+    assert not reminder.lasts
+    said = []
+    for _ in range(121):
+        said.append(reminder.due())
+        now_s += 1
+    assert [second for second, due in enumerate(said) if due] == [0, 60, 120]
+    assert reminder.lasts
+    reminder.over()
+    assert not reminder.lasts
+    assert reminder.due()

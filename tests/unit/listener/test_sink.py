@@ -399,9 +399,26 @@ async def test_a_file_that_cannot_be_emptied_is_a_failure_of_the_sink(
 
     monkeypatch.setattr(os, "ftruncate", refuse)
     opened.append(*lines(1))
-    opened.sink.clear()
+    with pytest.raises(SinkError, match=os.strerror(number)):
+        opened.sink.clear()
     assert os.strerror(number) in opened.failures[0].message
     with pytest.raises(SinkError, match=os.strerror(number)):
+        await opened.sink.close()
+
+
+async def test_a_file_that_was_set_aside_is_not_emptied(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    layout.events.write_bytes(b'{"old":1}\n')
+    opened = Opened(layout, held=True)
+    aside = layout.events.rename(layout.directory / "aside")
+
+    def full(*_: object, **__: object) -> int:
+        raise DirectoryUnusable("no room", fix="make room")
+
+    monkeypatch.setattr("videodb_listen.listener.file.open_file", full)
+    with pytest.raises(SinkError, match="belongs to another file, or to none"):
+        opened.sink.clear()
+    assert aside.read_bytes() == b'{"old":1}\n'
+    with pytest.raises(SinkError):
         await opened.sink.close()
 
 

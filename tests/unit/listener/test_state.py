@@ -219,6 +219,7 @@ def test_a_file_that_cannot_be_replaced_does_not_stop_the_journal(layout: Layout
     obstruct(layout.state)
     publisher.state.events = 1
     publisher.record("connected", NOW_S, "abc")
+    publisher.flush()
     assert journal(layout)[0]["event"] == "connected"
 
 
@@ -259,6 +260,7 @@ def test_a_record_is_one_stamped_line_without_what_is_not_known(layout: Layout, 
     publisher.record("connected", NOW_S, "abc", previous_ws_id=None)
     publisher.record("lost", NOW_S + 1, "abc", reason="a\nb", close_code=1006)
     publisher.record("repaired", NOW_S + 2, None, detail="x")
+    publisher.flush()
     assert layout.journal.read_bytes().splitlines() == [
         b'{"ts":"2026-03-02T10:15:30.123Z","unix_ts":1772446530.123,"event":"connected","ws_id":"abc"}',
         b'{"ts":"2026-03-02T10:15:31.123Z","unix_ts":1772446531.123,"event":"lost","ws_id":"abc","reason":"a\\nb",'
@@ -272,6 +274,7 @@ def test_the_journal_goes_on_behind_what_it_holds(layout: Layout) -> None:
     publisher = Publisher(layout, State(pid=1), shared=False)
     publisher.open()
     publisher.record("connected", NOW_S, "abc")
+    publisher.flush()
     assert [record["event"] for record in journal(layout)] == ["old", "connected"]
 
 
@@ -280,6 +283,7 @@ def test_a_record_that_a_crash_cut_short_gets_a_line_of_its_own(layout: Layout) 
     publisher = Publisher(layout, State(pid=1), shared=False)
     publisher.open()
     publisher.record("connected", NOW_S, "abc")
+    publisher.flush()
     first, torn, last = layout.journal.read_bytes().splitlines()
     assert (json.loads(first)["event"], torn, json.loads(last)["event"]) == ("old", b'{"even', "connected")
 
