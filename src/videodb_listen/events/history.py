@@ -23,6 +23,8 @@ from videodb_listen.paths import Layout, stamps_in
 _HEAD_BYTES = 4096
 """What identifies a file: its first line, or this much of it. The line has a stamp, so no two files begin alike."""
 
+_UNPACKED_BYTES = 256 << 10
+
 _PROBE_BYTES = 4096
 """Read at a time to find the end of a line: most are shorter."""
 
@@ -57,9 +59,11 @@ class OpenPart:
         self.after = after
         self._path, self._descriptor = _opened(part.paths)
         self._unpacked: gzip.GzipFile | None = None
+        self.broken: str | None = None  # why a compressed file cannot be read to its end; None: it can, so far
         if self._path.suffix == ".gz":
             self._unpacked = gzip.GzipFile(fileobj=os.fdopen(self._descriptor, "rb", closefd=False))
-            self._packed_head = head_of(self.read_at(0, _HEAD_BYTES))  # now: going back means to begin again
+            self._kept, self._kept_from = bytearray(), 0  # what was unpacked last: going back means to begin again
+            self._packed_head = head_of(self.read_at(0, _HEAD_BYTES))
 
     def __repr__(self) -> str:
         return f"<OpenPart {self._path} after {self.after}>"
@@ -72,10 +76,22 @@ class OpenPart:
         """At most `size` bytes from `offset`, fewer only at the end. A damaged compressed file ends where it breaks."""
         if self._unpacked is None:
             return os.pread(self._descriptor, size, offset)
+        if offset < self._kept_from:
+            self._unpacked.seek(0)
+            self._kept, self._kept_from = bytearray(), 0
+        while self._kept_from + len(self._kept) < offset + size and (more := self._unpack(self._unpacked)):
+            self._kept += more
+            passed = min(len(self._kept), offset - self._kept_from)
+            del self._kept[:passed]
+            self._kept_from += passed
+        start = offset - self._kept_from
+        return bytes(self._kept[start : start + size])
+
+    def _unpack(self, file: gzip.GzipFile) -> bytes:
         try:
-            self._unpacked.seek(offset)
-            return self._unpacked.read(size)
-        except (EOFError, OSError, zlib.error):
+            return file.read1(_UNPACKED_BYTES)
+        except (EOFError, OSError, zlib.error) as exc:
+            self.broken = str(exc)
             return b""
 
     @property
