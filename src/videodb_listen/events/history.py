@@ -64,6 +64,8 @@ class OpenPart:
             self._unpacked = gzip.GzipFile(fileobj=os.fdopen(self._descriptor, "rb", closefd=False))
             self._kept, self._kept_from = bytearray(), 0  # what was unpacked last: going back means to begin again
             self._packed_head = head_of(self.read_at(0, _HEAD_BYTES))
+            if not os.fstat(self._descriptor).st_size:
+                self.broken = "it is empty"  # which gzip takes for whole
 
     def __repr__(self) -> str:
         return f"<OpenPart {self._path} after {self.after}>"
