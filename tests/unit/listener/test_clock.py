@@ -70,13 +70,13 @@ def test_a_step_is_told_once() -> None:
 def test_what_lasts_is_said_once_a_minute_and_at_once_when_it_comes_back() -> None:
     now_s = 100.0
     reminder = Reminder(lambda: now_s)
-    assert not reminder.lasts
-    said = []
+    lasting, said = [reminder.lasts], []
     for _ in range(121):
         said.append(reminder.due())
         now_s += 1
     assert [second for second, due in enumerate(said) if due] == [0, 60, 120]
-    assert reminder.lasts
+    lasting.append(reminder.lasts)
     reminder.over()
-    assert not reminder.lasts
+    lasting.append(reminder.lasts)
+    assert lasting == [False, True, False]
     assert reminder.due()

@@ -18,6 +18,10 @@ def no_descriptor(*_: object) -> int:
     raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
 
+def unexpected(failure: OSError) -> None:
+    raise AssertionError(failure)
+
+
 def no_thread(*_: object) -> Any:
     raise RuntimeError("can't start new thread")
 
@@ -27,7 +31,7 @@ async def test_the_last_sync_is_done_also_without_a_free_descriptor_or_thread(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, short_of: str
 ) -> None:
     with (tmp_path / "events").open("wb", buffering=0) as file:
-        syncer = Syncer(file.fileno(), Settings(api_key="k"), pytest.fail)
+        syncer = Syncer(file.fileno(), Settings(api_key="k"), unexpected)
         file.write(b"12345")
         syncer.wrote()
         if short_of == "descriptors":
@@ -41,7 +45,7 @@ async def test_the_last_sync_is_done_also_without_a_free_descriptor_or_thread(
 async def test_a_sync_that_finds_no_thread_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("videodb_listen.listener.sync.AGAIN_S", 0.0)
     with (tmp_path / "events").open("wb", buffering=0) as file:
-        syncer = Syncer(file.fileno(), Settings(api_key="k", fsync="always"), pytest.fail)
+        syncer = Syncer(file.fileno(), Settings(api_key="k", fsync="always"), unexpected)
         file.write(b"12345")
         with monkeypatch.context() as patch:
             patch.setattr(asyncio.get_running_loop(), "run_in_executor", no_thread)
@@ -49,5 +53,5 @@ async def test_a_sync_that_finds_no_thread_is_tried_again(tmp_path: Path, monkey
             await asyncio.sleep(0)
             await asyncio.sleep(0)
         while syncer.synced_to < 5:
-            await asyncio.sleep(0)  # noqa: ASYNC110  # the retry is due at once; a test has a limit
+            await asyncio.sleep(0)  # the retry is due at once; a test has a limit
         await syncer.finish()
