@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import fcntl
 import os
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Any
 
 import orjson
 
+from videodb_listen.errors import DirectoryUnusable
 from videodb_listen.paths import Layout
 
 STATE_VERSION = 1
@@ -44,12 +46,16 @@ class State:
     error: str | None = None
     run_after: str | None = None  # the newest generation when this run began
     run_from: int | None = None  # where in the events file behind it the run began (bytes); stamps ascend from there
+    pid_namespace: int | None = None  # where `pid` means that process; None where there are no namespaces
     stale_after_s: float = 40.0  # age at which the last pong no longer proves a connection
 
 
 @dataclass(frozen=True)
 class Presence:
-    """What one look at a directory says. `state` is None when no listener ever published one there."""
+    """What one look at a directory says.
+
+    `state` is None when no listener ever published one there, or when the one that holds the lock has not yet.
+    """
 
     held: bool
     state: State | None
@@ -75,30 +81,66 @@ class Presence:
         proof = max(state.last_pong_unix_ts or 0.0, state.connected_unix_ts or 0.0)
         return self.looked_unix_ts - proof <= state.stale_after_s + PUBLISHED_WITHIN_S
 
+    @property
+    def ending(self) -> bool:
+        """Whether a listener is on its way out: it holds the lock a little longer and will not connect again."""
+        return self.held and self.state is not None and self.state.phase in ("stopping", "stopped")
+
 
 def look(layout: Layout, now_s: float) -> Presence:
-    """The presence in `layout` at `now_s` (unix seconds). Needs no rights beyond reading; changes nothing."""
+    """The presence in `layout` at `now_s` (unix seconds). Needs no rights beyond reading; changes nothing.
+
+    A state that a crash left is not taken for that of the next listener, which holds the lock before it says anything.
+    Raises what is_held raises.
+    """
     held = is_held(layout)
-    return Presence(held, read_state(layout), now_s)
+    state = read_state(layout)
+    if held and state is not None and not is_of_holder(state, layout):
+        state = None
+    return Presence(held, state, now_s)
 
 
 def is_held(layout: Layout) -> bool:
     """Whether some listener owns the directory.
 
     flock(2) cannot be asked, only tried: the probe takes a shared lock for an instant, which is why a daemon that
-    starts tries more than once.
+    starts tries more than once. Raises DirectoryUnusable when it cannot be tried: a lock that we may not read is not a
+    free one.
     """
     try:
         descriptor = os.open(layout.lock, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        finally:
+            os.close(descriptor)
+    except (FileNotFoundError, NotADirectoryError):
         return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
-    finally:
-        os.close(descriptor)
+    except OSError as exc:
+        raise DirectoryUnusable(
+            f"cannot tell whether a listener runs: {layout.lock}: {exc.strerror}",
+            fix="run it as the user who started the listener" if exc.errno in _FORBIDDEN else "name another directory",
+        ) from None
     return False
+
+
+def is_of_holder(state: State, layout: Layout) -> bool:
+    """Whether `state` was published by the process that holds the lock, as far as we can tell.
+
+    From another pid namespace, as in a container beside the listener's, we cannot: its pid means nothing here.
+    """
+    if state.pid_namespace is not None and state.pid_namespace != pid_namespace():
+        return True
+    return state.pid is not None and holds_lock(state.pid, layout)
+
+
+def pid_namespace() -> int | None:
+    """What tells this process's pid namespace from others, None where the platform has none."""
+    try:
+        return Path("/proc/self/ns/pid").stat().st_ino
+    except OSError:
+        return None
 
 
 def holds_lock(pid: int, layout: Layout) -> bool:
@@ -148,3 +190,4 @@ def read_ws_id(layout: Layout) -> str | None:
 
 
 _FIELDS = dataclasses.fields(State)
+_FORBIDDEN = (errno.EACCES, errno.EPERM)

@@ -35,8 +35,7 @@ from videodb_listen.event import hello_id
 from videodb_listen.settings import Settings
 from videodb_listen.units import format_duration, parse_retry_after
 
-OPEN_TIMEOUT_S = 10.0
-"""For TCP, TLS and the upgrade together."""
+OPEN_TIMEOUT_S = 10.0  # for TCP, TLS and the upgrade together
 
 MAX_QUEUE_FRAMES = 4096
 """Reading pauses above this many undelivered frames. The library's 16 would pause in every burst, and what then sits

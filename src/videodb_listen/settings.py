@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from videodb_listen.display import visible
 from videodb_listen.errors import ConfigurationError
 from videodb_listen.paths import DIRECTORY_NAME
 from videodb_listen.units import parse_duration, parse_size
@@ -155,6 +156,7 @@ class Option:
 OPTIONS = tuple(
     Option(entry.name, **entry.metadata) for entry in dataclasses.fields(Settings) if "parse" in entry.metadata
 )
+_BY_NAME = {option.field_name: option for option in OPTIONS}
 
 
 def resolve(
@@ -166,12 +168,7 @@ def resolve(
     Raises ConfigurationError for a value that is not understood, for a URL that would send the key in the clear, and
     when there is no key.
     """
-    values: dict[str, Any] = {}
-    for option in OPTIONS:
-        if (given := flags.get(option.field_name)) is not None:
-            values[option.field_name] = given
-        elif text := environ.get(option.variable):
-            values[option.field_name] = _parsed(option, text)
+    values = {option.field_name: value_of(option.field_name, flags, environ) for option in OPTIONS}
     from_outside = key_from_file or _first(KEY_NAMES, environ)
     from_dotenv = _first(KEY_NAMES, dotenv)
     base_url = flags.get("base_url") or environ.get(BASE_URL_NAME)
@@ -184,6 +181,18 @@ def resolve(
         base_url=checked_url((base_url or DEFAULT_BASE_URL).rstrip("/"), "https", "http"),
         **values,
     )
+
+
+def value_of(field_name: str, flags: Mapping[str, Any], environ: Mapping[str, str]) -> Any:
+    """What holds for one option, by the rules of `resolve`; it needs no API key.
+
+    Raises ConfigurationError for a value that is not understood.
+    """
+    if (given := flags.get(field_name)) is not None:
+        return given
+    option = _BY_NAME[field_name]
+    text = environ.get(option.variable)
+    return _parsed(option, text) if text else getattr(Settings, field_name)
 
 
 def is_loopback(host: str | None) -> bool:
@@ -208,7 +217,7 @@ def checked_url(url: str, secure: str, plain: str) -> str:
         raise ConfigurationError("a URL is malformed", fix=f"it must look like {secure}://host[:port]") from None
     if host and (parts.scheme == secure or (parts.scheme == plain and is_loopback(host))):
         return url
-    what = f"the URL {parts.scheme}://{host} is not {secure}" if host else "a URL names no host"
+    what = f"the URL {parts.scheme}://{visible(host)} is not {secure}" if host else "a URL names no host"
     raise ConfigurationError(what, fix=f"use {secure}://host[:port]; {plain} is accepted for loopback only")
 
 

@@ -137,9 +137,14 @@ def seconds(value: object) -> float | None:
     """
     if type(value) is str:
         return _seconds_in(value.strip())
-    if type(value) not in (int, float) or not math.isfinite(value):  # type: ignore[arg-type]
+    if type(value) is not int and type(value) is not float:
         return None
-    number = float(value)  # type: ignore[arg-type]
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    if not math.isfinite(number):
+        return None
     return number / 1000 if abs(number) > _MILLISECONDS_ABOVE else number
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
 import signal
@@ -10,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from inotify_simple import INotify, flags
 
-from support.backend import Backend, Peer, Reply, mute
+from support.backend import Backend, Peer, Reply, greet, mute
 from support.daemon import Site
+from support.waiting import LIMIT_S
 from support.watching import file_matches
 
 KEYS = {"version", "phase", "pid", "started_unix_ts", "ws_id", "connects", "events", "gaps", "error"}
@@ -82,7 +85,7 @@ FAILURES = [(401, 77), (403, 77), (404, 78), (500, 69)]
 @pytest.mark.parametrize(("refusal", "code"), FAILURES)
 async def test_start_fails_as_its_daemon_fails(site: Site, backend: Backend, refusal: int, code: int) -> None:
     backend.rest += [Reply(refusal, {"success": False, "message": "we are closed"})] * 20
-    completed = await site.run("start", "--startup-timeout", "300ms", "--min-backoff", "10ms")
+    completed = await site.run("start", "--startup-timeout", "1s", "--min-backoff", "10ms")
     assert (completed.status, completed.stdout) == (code, "")
     assert str(refusal) in completed.stderr or "we are closed" in completed.stderr
     assert "Traceback" not in completed.stderr
@@ -102,6 +105,84 @@ async def test_start_that_fails_destroys_nothing(site: Site, backend: Backend) -
     site.files.events.write_bytes(b'{"old":1}\n')
     assert (await site.run("start", "--clear")).status == 77
     assert site.files.events.read_bytes() == b'{"old":1}\n'
+
+
+async def looks_at(looks: INotify, times: int) -> None:
+    """Wait until what is watched has been opened so many times."""
+    seen = 0
+    while seen < times:
+        opened = await asyncio.to_thread(looks.read, timeout=int(LIMIT_S * 1000))
+        assert opened, "nobody looks any more"
+        seen += len(opened)
+
+
+@pytest.mark.parametrize("args", [(), ("--clear",)], ids=["as it is", "clear"])
+async def test_start_takes_the_place_of_a_listener_that_is_stopping(lone_site: Site, args: tuple[str, ...]) -> None:
+    answering = asyncio.Event()
+
+    async def lingering(peer: Peer) -> None:
+        await peer.hello()
+        await peer.wait_close()
+        await answering.wait()
+
+    async with Backend([lingering, greet]) as backend:
+        lone_site.backend = backend
+        async with lone_site.daemon("--drain", "1h") as daemon:
+            await daemon.ws_id()
+            daemon.signal(signal.SIGTERM)
+            await lone_site.phase("stopping")
+            with INotify() as looks:
+                looks.add_watch(lone_site.files.lock, flags.OPEN)
+                starting = asyncio.create_task(lone_site.run("start", *args))
+                await looks_at(looks, 3)  # it has seen that the lock is held
+            answering.set()
+            assert await daemon.exit_status() == 0
+        completed = await starting
+        peer = await backend.greeted(1)
+        assert (completed.status, completed.stdout) == (0, f"WS_ID={peer.id}\n")
+        assert (await lone_site.run("stop")).status == 0
+
+
+async def test_start_does_not_wait_for_ever_for_a_listener_that_is_stopping(lone_site: Site) -> None:
+    async def stubborn(peer: Peer) -> None:
+        await peer.hello()
+        await peer.wait_gone()
+
+    async with Backend([stubborn]) as backend:
+        lone_site.backend = backend
+        async with lone_site.daemon("--drain", "1h") as daemon:
+            await daemon.ws_id()
+            daemon.signal(signal.SIGTERM)
+            await lone_site.phase("stopping")
+            completed = await lone_site.run("start", "--clear", "--startup-timeout", "200ms")
+            assert (completed.status, completed.stdout) == (124, "")
+            assert "stopping" in completed.stderr
+            assert await daemon.stop() == 0  # the second signal cuts the drain
+
+
+async def test_start_is_3_when_its_daemon_is_stopped_before_it_connected(lone_site: Site) -> None:
+    async with Backend([mute]) as backend:
+        lone_site.backend = backend
+        starting = asyncio.create_task(lone_site.run("start"))
+        await backend.peer()
+        assert (await lone_site.run("stop")).status == 0
+        completed = await starting
+    assert (completed.status, completed.stdout) == (3, "")
+    assert "stopped before it was connected" in completed.stderr
+
+
+@pytest.mark.parametrize(("variable", "args"), [("200ms", ()), ("1h", ("--startup-timeout", "200ms"))])
+async def test_start_waits_for_a_running_listener_as_long_as_its_setting_says(
+    lone_site: Site, variable: str, args: tuple[str, ...]
+) -> None:
+    async with Backend([mute]) as backend:
+        lone_site.backend = backend
+        async with lone_site.daemon() as daemon:
+            await backend.peer()
+            lone_site.env["VIDEODB_LISTEN_STARTUP_TIMEOUT"] = variable
+            completed = await lone_site.run("start", *args)
+            assert (completed.status, completed.stdout) == (124, "")
+            assert await daemon.stop() == 0
 
 
 async def test_stop_ends_a_listener_in_the_foreground_too(site: Site) -> None:
@@ -214,6 +295,20 @@ async def test_id_prints_the_live_id_and_nothing_else(site: Site) -> None:
         await daemon.kill()
     assert site.files.ws_id.exists()
     assert (await site.run("id")).status == 3, "the id that a crash left behind is nobody's"
+
+
+async def test_what_a_crash_left_is_not_taken_for_the_next_listener_that_holds_the_lock(site: Site) -> None:
+    async with site.daemon() as daemon:
+        await daemon.ws_id()
+        await site.phase("connected")
+        await daemon.kill()
+    assert site.files.ws_id.exists()
+    with site.files.lock.open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        completed = await site.run("id", "--timeout", "0")
+        assert (completed.status, completed.stdout) == (124, "")
+        code, answer = await status(site)
+        assert (code, answer["phase"], answer["connected"], answer["ws_id"]) == (4, "starting", False, None)
 
 
 async def test_id_waits_through_a_reconnect(site: Site, backend: Backend) -> None:

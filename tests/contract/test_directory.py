@@ -67,7 +67,7 @@ async def test_a_commands_name_is_the_command_though_a_directory_has_it(site: Si
         await daemon.kill()
 
 
-@pytest.mark.parametrize(("word", "meant"), [("strat", "start"), ("statsu", "status"), ("stpo", "stop")])
+@pytest.mark.parametrize(("word", "meant"), [("strt", "start"), ("statuss", "status"), ("stpo", "stop")])
 async def test_any_other_bare_word_is_wrong_usage_with_a_suggestion(site: Site, word: str, meant: str) -> None:
     completed = await site.run_bare(word)
     assert (completed.status, completed.stdout) == (2, "")

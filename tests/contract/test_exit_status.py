@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+from pathlib import Path
 
 import pytest
 
 from support.backend import Backend, Reply, mute, unused_port
-from support.daemon import Completed, Daemon, Site
+from support.daemon import Completed, Daemon, Site, command_of
 
 
 async def ended(daemon: Daemon) -> Completed:
@@ -154,6 +157,30 @@ async def test_an_id_that_does_not_come_in_time_is_124(lone_site: Site) -> None:
             assert await daemon.stop() == 0
 
 
+@pytest.fixture
+def without_rights() -> list[str]:
+    """The prefix of a command that may read only what its mode allows: root may read everything."""
+    if os.geteuid():
+        return []
+    setpriv = shutil.which("setpriv") or pytest.skip("no setpriv here (Debian package util-linux)")
+    return [setpriv, "--bounding-set=-dac_override,-dac_read_search"]
+
+
+@pytest.mark.parametrize(("command", "status"), [("stop", 1), ("status", 73), ("id", 73), ("start", 73)])
+async def test_a_lock_that_may_not_be_read_is_not_taken_for_a_free_one(
+    site: Site, without_rights: list[str], command: str, status: int
+) -> None:
+    async with site.daemon() as daemon:
+        await daemon.ws_id()
+        site.files.lock.chmod(0)
+        asking = [*without_rights, *command_of("bare"), command, "--dir", str(site.directory)]
+        completed = await ended(Daemon(site, command=asking))
+        assert (completed.status, completed.stdout) == (status, "")
+        assert "as the user who started the listener" in the_line(completed)
+        assert daemon.running
+        assert await daemon.stop() == 0
+
+
 ERRORS = [(None, 78, False), (401, 77, False), (404, 78, False), (500, 69, True)]
 
 
@@ -183,6 +210,18 @@ async def test_a_busy_directory_as_json_is_one_object(site: Site) -> None:
         assert failure["retryable"] is False
         assert str(first.pid) in failure["error"] + failure["fix"]
         assert await first.stop() == 0
+
+
+async def test_a_directory_whose_name_is_no_text_is_spelled_out_in_json(site: Site) -> None:
+    site.directory = Path(os.fsdecode(os.fsencode(site.home) + b"/d\xff"))
+    assert (await site.run("start")).status == 0
+    answer = await site.run("status", "--json")
+    assert (answer.status, json.loads(answer.stdout)["directory"]) == (0, f"{site.home}/d\\udcff")
+    for command in ("run", "start --clear"):
+        busy = await site.run(*command.split(), "--log-format", "json", "--log-level", "warning")
+        assert (busy.status, busy.stdout) == (75, "")
+        assert "/d\\udcff" in json.loads(the_line(busy))["error"]
+    assert (await site.run("stop")).status == 0
 
 
 async def test_every_line_of_a_json_log_is_an_object(site: Site, backend: Backend) -> None:

@@ -173,6 +173,32 @@ async def test_a_terminal_that_goes_away_does_not_end_it(site: Site, backend: Ba
             assert await daemon.stop() == 0
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+async def test_start_with_closed_streams_ends_and_its_log_holds_only_what_the_daemon_says(
+    site: Site, backend: Backend, closed: str
+) -> None:
+    command = [*command_of("bare"), "start", "--dir", str(site.directory)]
+    async with Daemon(site, command=["sh", "-c", f'exec "$@" {closed}', "sh", *command]) as starting:
+        assert await starting.exit_status() == 0
+    ws_id = (await backend.greeted()).id
+    assert starting.stdout == ("" if ">&-" in closed.split() else f"WS_ID={ws_id}\n")
+    assert (await site.run("stop")).status == 0
+    for line in site.files.log.read_text().splitlines():
+        assert line.startswith(("[", "WS_ID="))
+
+
+async def test_a_detached_listener_goes_on_in_a_new_log_after_sighup(site: Site, backend: Backend) -> None:
+    assert (await site.run("start")).status == 0
+    pid = int(site.files.pid.read_text())
+    site.files.log.rename(site.files.log.with_suffix(".1"))
+    os.kill(pid, signal.SIGHUP)
+    await file_matches(site.files.log, lambda _: True)
+    await (await backend.greeted()).event({"channel": "transcript", "data": {"text": "said after the rotation"}})
+    await file_matches(site.files.log, lambda data: b"said after the rotation" in data)
+    assert (await site.run("stop")).status == 0
+    assert "said after" not in site.files.log.with_suffix(".1").read_text()
+
+
 async def test_the_log_of_a_detached_listener_holds_what_it_says(site: Site, backend: Backend) -> None:
     assert (await site.run("start")).status == 0
     peer = await backend.greeted()

@@ -10,6 +10,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from videodb_listen.errors import DirectoryUnusable
 from videodb_listen.paths import Layout
 from videodb_listen.presence import (
     PUBLISHED_WITHIN_S,
@@ -97,6 +98,58 @@ def test_looking_creates_nothing_and_two_may_look_at_once(tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == []
     with locked(layout.lock, fcntl.LOCK_SH):
         assert not is_held(layout)
+
+
+@contextmanager
+def as_someone_without_rights() -> Iterator[None]:
+    """Be somebody who may read only what everyone may: root may read everything."""
+    mine = os.geteuid()
+    if mine == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(mine)
+
+
+def test_a_lock_that_we_may_not_read_is_an_error_that_says_who_may(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    with locked(layout.lock):
+        layout.lock.chmod(0)
+        with as_someone_without_rights(), pytest.raises(DirectoryUnusable, match="Permission denied") as failure:
+            is_held(layout)
+    assert str(layout.lock) in failure.value.message
+    assert "as the user who started" in failure.value.fix
+
+
+def test_a_lock_that_cannot_be_looked_at_is_no_free_one(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    layout.lock.symlink_to(layout.lock)
+    with pytest.raises(DirectoryUnusable, match="Too many levels"):
+        look(layout, NOW_S)
+
+
+def test_where_there_can_be_no_directory_no_listener_runs(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert not is_held(Layout(tmp_path / "file" / "below"))
+    assert not is_held(Layout(tmp_path / "nowhere"))
+
+
+def test_a_state_that_a_crash_left_is_not_that_of_the_next_listener(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    left = state("connected", hello_s=FRESH_S)
+    with locked(layout.lock):
+        for pid, believed in ((os.getpid(), True), (os.getppid(), False), (None, False)):
+            left.pid = pid
+            layout.state.write_bytes(orjson.dumps(asdict(left)))
+            seen = look(layout, NOW_S)
+            assert (seen.connected, seen.phase) == ((True, "connected") if believed else (False, "starting"))
+
+
+@pytest.mark.parametrize("phase", ["starting", "connected", "reconnecting", "stopping", "stopped"])
+def test_a_listener_is_ending_when_it_stops_and_still_holds_the_lock(phase: str) -> None:
+    assert Presence(True, state(phase), NOW_S).ending is (phase in {"stopping", "stopped"})
+    assert not Presence(False, state(phase), NOW_S).ending
 
 
 def test_a_lock_that_is_a_fifo_does_not_hang_who_looks(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from videodb_listen.settings import (
     checked_url,
     is_loopback,
     resolve,
+    value_of,
 )
 
 KEY = {"VIDEO_DB_API_KEY": "sk-1"}
@@ -175,6 +176,16 @@ def test_settings_cannot_be_changed() -> None:
 
 # -- addresses -------------------------------------------------------------------------------------------------------
 
+
+def test_one_value_is_found_by_the_same_rules_and_without_a_key() -> None:
+    variable = {"VIDEODB_LISTEN_STARTUP_TIMEOUT": "3s"}
+    assert value_of("startup_timeout_s", {"startup_timeout_s": 0.0}, variable) == 0.0
+    assert value_of("startup_timeout_s", {"startup_timeout_s": None}, variable) == 3.0
+    assert value_of("startup_timeout_s", {}, {"VIDEODB_LISTEN_STARTUP_TIMEOUT": ""}) == 60.0
+    with pytest.raises(ConfigurationError, match="VIDEODB_LISTEN_STARTUP_TIMEOUT"):
+        value_of("startup_timeout_s", {}, {"VIDEODB_LISTEN_STARTUP_TIMEOUT": "soon"})
+
+
 URL = "VIDEO_DB_API"
 
 
@@ -265,6 +276,12 @@ def test_a_refused_address_does_not_show_what_may_be_a_secret(url: str) -> None:
     with pytest.raises(ConfigurationError) as failure:
         checked_url(url, "wss", "ws")
     assert "hush" not in str(failure.value)
+
+
+def test_a_refused_address_cannot_steer_a_terminal() -> None:
+    with pytest.raises(ConfigurationError) as failure:
+        checked_url("ftp://h\x9b2j\u202ex/", "wss", "ws")
+    assert r"ftp://h\x9b2j\u202ex" in failure.value.message
 
 
 @pytest.mark.parametrize("url", ["wss:hush", "far.example/socket#hush", "hush@far.example"])

@@ -168,6 +168,7 @@ def test_whether_it_is_final_is_found_however_it_is_said(event: dict[str, Any], 
         ("soon", None),
         ("nan", None),
         (float("inf"), None),
+        (10**400, None),
         ([], None),
     ],
 )

@@ -25,6 +25,13 @@ _COMMANDS = {
     "stop": ("videodb_listen.cli.control", "End the daemon and wait until it is gone."),
     "status": ("videodb_listen.cli.control", "Whether a listener runs and is connected."),
     "id": ("videodb_listen.cli.control", "The live connection id, waiting for one if need be."),
+    "wait": ("videodb_listen.cli.wait", "Block until an event is there; print its line."),
+    "tail": ("videodb_listen.cli.read", "The last events, and what comes."),
+    "query": ("videodb_listen.cli.read", "The events of a time, a channel, a stream, a session."),
+    "read": ("videodb_listen.cli.read", "Exactly what is new since the last time."),
+    "stats": ("videodb_listen.cli.inspect", "Counts, rates and gaps."),
+    "verify": ("videodb_listen.cli.inspect", "Whether the files are whole."),
+    "export": ("videodb_listen.cli.export", "Subtitles (srt, vtt), a transcript (txt), a table (csv)."),
     "emulator": ("videodb_listen.cli.emulator", "A VideoDB realtime backend on this machine, without any key."),
 }
 IMPLICIT = "videodb_listen.implicit_run"
@@ -78,7 +85,7 @@ def require_directory_word(word: str, commands: Iterable[str] = ()) -> None:
     """Raise a usage error unless `word` can only mean a directory: it has a slash, or one of that name exists."""
     if "/" in word or Path(word).is_dir():
         return
-    close = difflib.get_close_matches(word, list(commands), n=1)
+    close = difflib.get_close_matches(word, list(commands), n=1, cutoff=0.65)
     hint = f"did you mean {close[0]}? " if close else ""
     raise click.UsageError(f"no command {word!r}: {hint}a directory is ./{word}")
 
@@ -107,7 +114,7 @@ def main(args: Sequence[str] | None = None) -> None:
         status = report(exc, as_json=_wants_json(words))
     except click.UsageError as exc:
         command = exc.ctx.command_path if exc.ctx else "videodb-listen"
-        usage = Usage(exc.format_message().rstrip("."), fix=f"see {command} --help")
+        usage = Usage(" ".join(exc.format_message().split()).rstrip("."), fix=f"see {command} --help")
         status = report(usage, as_json=_wants_json(words))
     except click.Abort:
         status = 130  # 128 + SIGINT, as shells count
@@ -129,7 +136,9 @@ def report(error: ListenError, *, as_json: bool) -> int:
     if as_json:
         import orjson
 
-        line = orjson.dumps(error.as_dict()).decode()
+        from videodb_listen.cli.logs import json_safe
+
+        line = orjson.dumps(json_safe(error.as_dict())).decode()
     else:
         line = f"videodb-listen: {visible(str(error))}"
     click.echo(line, err=True)

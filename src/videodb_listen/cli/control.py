@@ -13,9 +13,10 @@ import click
 import orjson
 
 from videodb_listen import presence
+from videodb_listen.cli.logs import json_safe
 from videodb_listen.cli.options import Parsed, directory_options, find_layout, read_dotenv
 from videodb_listen.display import visible
-from videodb_listen.errors import ListenError, NotConnected, NotRunning, TimedOut
+from videodb_listen.errors import DirectoryUnusable, ListenError, NotConnected, NotRunning, TimedOut
 from videodb_listen.paths import Layout
 from videodb_listen.units import format_duration, format_size, parse_duration
 
@@ -46,7 +47,8 @@ def id(directory: str | None, cwd: str | None, timeout_s: float | None) -> None:
 def wait_for_id(layout: Layout, timeout_s: float | None) -> str:
     """The id of a live connection in `layout`, waiting for it `timeout_s` seconds (None: for ever).
 
-    Raises NotRunning when no listener holds the directory, TimedOut when none connected in time.
+    Raises NotRunning when no listener holds the directory, TimedOut when none connected in time, DirectoryUnusable when
+    we may not ask.
     """
     deadline = float("inf") if timeout_s is None else time.monotonic() + timeout_s
     while True:
@@ -86,7 +88,7 @@ def stop(directory: str | None, cwd: str | None, events: tuple[str, ...], timeou
     videodb-listen stop --after capture_session.exported --timeout 10m
     """
     layout = find_layout(directory, read_dotenv(cwd))
-    if not presence.is_held(layout):
+    if not _may_be_stopped(layout):
         click.echo(f"no listener runs in {layout.directory}", err=True)
         return
     if events:
@@ -105,6 +107,14 @@ def stop(directory: str | None, cwd: str | None, events: tuple[str, ...], timeou
         fix = f"see what it logged; kill -KILL {pid} ends it the hard way"
         raise _CannotStop(f"process {pid} did not end within {format_duration(timeout_s)}", fix=fix)
     click.echo(f"stopped (pid {pid})", err=True)
+
+
+def _may_be_stopped(layout: Layout) -> bool:
+    """Whether a listener runs. Raises _CannotStop when we may not ask: it may well run."""
+    try:
+        return presence.is_held(layout)
+    except DirectoryUnusable as exc:
+        raise _CannotStop(exc.message, fix=exc.fix) from None
 
 
 def _holder(layout: Layout, deadline: float) -> int:
@@ -164,7 +174,7 @@ def status(directory: str | None, cwd: str | None, as_json: bool) -> None:
     layout = find_layout(directory, read_dotenv(cwd))
     seen = presence.look(layout, time.time())
     if as_json:
-        click.echo(orjson.dumps(_described(seen, layout)))
+        click.echo(orjson.dumps(json_safe(_described(seen, layout))))
     else:
         click.echo("\n".join(f"{name:<11}{visible(text)}" for name, text in _screen(seen, layout)))
     if not seen.held:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import click
 
 from videodb_listen.cli.options import Parsed
-from videodb_listen.errors import DirectoryUnusable
 from videodb_listen.events import query
-from videodb_listen.events.history import History
 from videodb_listen.events.query import ANY, Where
-from videodb_listen.paths import Layout
 from videodb_listen.units import parse_moment
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -85,31 +81,3 @@ def _checked_regex(_context: click.Context, _parameter: click.Parameter, value: 
         except re.error as exc:
             raise click.BadParameter(f"{value!r} is no regular expression: {exc}") from None
     return value
-
-
-# -- what every reading command says of the files --
-
-
-def find_history(layout: Layout) -> History:
-    """The history in `layout`. Raises DirectoryUnusable when there is no events file, not even a rotated one."""
-    history = History(layout.directory)
-    if not history.events.exists() and len(history.parts()) == 1:
-        raise DirectoryUnusable(
-            f"there is no events file {history.events}", fix="start a listener, or name another --dir"
-        )
-    return history
-
-
-@contextlib.contextmanager
-def damage_counter() -> Iterator[Callable[[bytes], None]]:
-    """Gives what takes each damaged line; at the end, their number is said."""
-    damaged = 0
-
-    def take(_line: bytes) -> None:
-        nonlocal damaged
-        damaged += 1
-
-    yield take
-    if damaged:
-        lines = "1 damaged line was" if damaged == 1 else f"{damaged} damaged lines were"
-        click.echo(f"videodb-listen: {lines} left out; see videodb-listen verify", err=True)

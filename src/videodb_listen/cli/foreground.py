@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from videodb_listen.cli.logs import configure
+from videodb_listen.cli.logs import configure, json_safe
 from videodb_listen.cli.options import find_layout, find_settings, read_dotenv
 from videodb_listen.errors import Bug, ListenError
 from videodb_listen.listener import daemon, stdio
@@ -76,7 +76,7 @@ def _run_daemon(settings: Settings, layout: Layout, *, clear: bool, ready_fd: in
 
 
 def _run_to_end(main: Coroutine[Any, Any, None]) -> None:
-    """Like `asyncio.run`, but without waiting for threads: a look-up or a sync that hangs must not delay the end."""
+    """Like `asyncio.run`, but without waiting for threads: a look-up that hangs must not delay the end."""
     loop = asyncio.new_event_loop()
     try:
         loop.run_until_complete(main)
@@ -112,7 +112,7 @@ def _tell(descriptor: int | None, message: dict[str, Any]) -> None:
     if descriptor is None:
         return
     try:
-        os.write(descriptor, orjson.dumps(message) + b"\n")
+        os.write(descriptor, orjson.dumps(json_safe(message)) + b"\n")
         os.close(descriptor)
     except OSError:
         log.debug("nobody waits for the start any more")

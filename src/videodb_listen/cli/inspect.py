@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import click
 import orjson
 
-from videodb_listen.cli.filters import filter_options, filters_of, find_history
+from videodb_listen.cli.files import find_history, readable
+from videodb_listen.cli.filters import filter_options, filters_of
 from videodb_listen.cli.options import directory_options, find_layout, read_dotenv
 from videodb_listen.display import shorten, visible
-from videodb_listen.errors import DirectoryUnusable
 from videodb_listen.events.damage import DAMAGE, NOTED, Spot
 from videodb_listen.events.journal import Gap, Journal, read_journal
 from videodb_listen.events.seek import Run
@@ -51,7 +50,7 @@ def stats(directory: str | None, cwd: str | None, as_json: bool, **options: Any)
     layout = find_layout(directory, read_dotenv(cwd))
     until_s = options["until_s"]
     chosen = filters_of(options)
-    with _explained():
+    with readable(layout.directory):
         run = Run.of(read_state(layout))
         found = measure(find_history(layout), chosen.where, since_s=chosen.since_s, run=run)
         journal = read_journal(layout.journal)
@@ -75,7 +74,7 @@ def verify(directory: str | None, cwd: str | None, as_json: bool) -> None:
     videodb-listen verify || videodb-listen verify --json | jq '.damage[]'
     """
     layout = find_layout(directory, read_dotenv(cwd))
-    with _explained():
+    with readable(layout.directory):
         report = look_for_damage(find_history(layout), layout)
         journal = read_journal(layout.journal)
     if as_json:
@@ -84,16 +83,6 @@ def verify(directory: str | None, cwd: str | None, as_json: bool) -> None:
         click.echo("\n".join(_report_screen(report, journal, layout)))
     if report.damaged:
         raise click.exceptions.Exit(1)  # the status of damage
-
-
-@contextlib.contextmanager
-def _explained() -> Iterator[None]:
-    try:
-        yield
-    except OSError as exc:
-        raise DirectoryUnusable(
-            f"{exc.filename or 'the events file'} cannot be read: {exc.strerror}", fix="check who may read it"
-        ) from None
 
 
 def _described_stats(found: Stats, gaps: Sequence[Gap]) -> dict[str, Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import orjson
 
@@ -18,7 +20,7 @@ class TextFormatter(logging.Formatter):
         """One safe line, followed by the traceback if there is one."""
         clock = time.strftime("%H:%M:%S", time.localtime(record.created))
         line = f"[{clock}] {visible(record.getMessage())}"
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        return f"{line}\n{_traceback(self, record.exc_info)}" if record.exc_info else line
 
 
 class JsonFormatter(logging.Formatter):
@@ -27,15 +29,23 @@ class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """One JSON object."""
         if isinstance(record.msg, ListenError):
-            return orjson.dumps(record.msg.as_dict()).decode()
+            return orjson.dumps(json_safe(record.msg.as_dict())).decode()
         fields = {
             "unix_ts": round(record.created, 3),
             "level": record.levelname.lower(),
             "message": visible(record.getMessage()),
         }
         if record.exc_info:
-            fields["traceback"] = self.formatException(record.exc_info)
+            fields["traceback"] = _traceback(self, record.exc_info)
         return orjson.dumps(fields).decode()
+
+
+def json_safe(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """`fields` with every text made visible.
+
+    A path need not be UTF-8, and JSON has no place for the lone surrogates that stand for such bytes in Python.
+    """
+    return {name: visible(value) if isinstance(value, str) else value for name, value in fields.items()}
 
 
 def configure(handler: logging.Handler, *, level: str, format: str) -> None:
@@ -47,3 +57,7 @@ def configure(handler: logging.Handler, *, level: str, format: str) -> None:
     ours.propagate = False
     logging.getLogger().addHandler(logging.NullHandler())
     logging.raiseExceptions = False
+
+
+def _traceback(formatter: logging.Formatter, exc_info: Any) -> str:
+    return "\n".join(map(visible, formatter.formatException(exc_info).split("\n")))

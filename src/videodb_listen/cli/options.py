@@ -1,6 +1,8 @@
 """The options that commands share, and the way from flags, environment and `.env` to a Layout and Settings.
 
-The only place that reads `os.environ` and `.env`.
+The only place that reads `.env`, and what in the environment decides about directory and settings. Beside it only
+`start` (its own time limit), `foreground` (systemd, the log format until the settings are known) and `cli` (the form of
+an error) look into the environment.
 """
 
 from __future__ import annotations

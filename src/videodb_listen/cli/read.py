@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable
+from typing import Any, BinaryIO
 
 import click
 
-from videodb_listen.cli.filters import damage_counter, filter_options, filters_of, find_history
+from videodb_listen.cli.files import damage_counter, find_history, readable, say, standard_output
+from videodb_listen.cli.filters import filter_options, filters_of
 from videodb_listen.cli.options import Parsed, directory_options, find_layout, read_dotenv
 from videodb_listen.cli.render import FORMATS, Render, csv_header, renderer
 from videodb_listen.events.cursor import Cursor
@@ -50,14 +51,18 @@ def tail(directory: str | None, cwd: str | None, count: int, follows: bool, form
     """
     history = find_history(find_layout(directory, read_dotenv(cwd)))
     chosen, render = filters_of(options), renderer(format)
-    _write([csv_header()] if format == "csv" else [])
-    with Watch(history.directory, [history.events.name]) as watch:
+    with (
+        readable(history.directory),
+        standard_output() as output,
+        Watch(history.directory, [history.events.name]) as watch,
+    ):
         end = history.end()
-        _write(render(line, event) for line, event in last_events(history, end, chosen.where, count))
-        with Reader(history, end, on_restart=_say) as reader:
+        found = last_events(history, end, chosen.where, count)
+        _write(output, [*_heading(format), *(render(line, event) for line, event in found)])
+        with Reader(history, end, on_restart=say) as reader:
             while follows:
                 for block in reader.blocks():
-                    _write(_rendered(block.data, chosen.where, render))
+                    _write(output, _rendered(block.data, chosen.where, render, _pass_over))
                 watch.wait()
 
 
@@ -76,12 +81,17 @@ def query(directory: str | None, cwd: str | None, limit: int | None, format: str
     layout = find_layout(directory, read_dotenv(cwd))
     chosen, render = filters_of(options), renderer(format)
     left = sys.maxsize if limit is None else limit
-    _write([csv_header()] if format == "csv" else [])
-    with Reader(find_history(layout)) as reader, damage_counter() as on_damage:
+    with (
+        readable(layout.directory),
+        standard_output() as output,
+        Reader(find_history(layout)) as reader,
+        damage_counter() as on_damage,
+    ):
+        _write(output, _heading(format))
         run = Run.of(read_state(layout))
         for block in reader.blocks() if chosen.since_s is None else read_since(reader, run, chosen.since_s):
-            shown = [render(line, event) for line, event in select(block.data, chosen.where, on_damage)][:left]
-            _write(shown)
+            shown = _rendered(block.data, chosen.where, render, on_damage)[:left]
+            _write(output, shown)
             left -= len(shown)
             if not left:
                 return
@@ -120,11 +130,17 @@ def read(
     history, cursor = find_history(layout), Cursor(layout.directory, name)
     chosen, render = filters_of(options), renderer(format)
     budget = _Budget(max_events, max_bytes)
-    with cursor.held(), Reader(history, cursor.load(), on_restart=_say) as reader, damage_counter() as on_damage:
-        _write([csv_header()] if format == "csv" else [])
+    with (
+        readable(layout.directory),
+        cursor.held(),
+        standard_output() as output,
+        Reader(history, cursor.load(), on_restart=say) as reader,
+        damage_counter() as on_damage,
+    ):
+        _write(output, _heading(format))
         while not budget.spent and (block := reader.read(_BATCH_BYTES)) is not None:
             place, shown = _batch(block, chosen.where, render, budget, on_damage)
-            _write(shown)
+            _write(output, shown)
             cursor.save(place)
 
 
@@ -165,14 +181,18 @@ def _batch(
     return Place(block.begin.after, block.end.head, offset), shown
 
 
-def _rendered(data: bytes, where: Where, render: Render) -> Iterable[bytes]:
-    return [render(line, event) for line, event in select(data, where, lambda _: None)]
+def _rendered(data: bytes, where: Where, render: Render, on_damage: Callable[[bytes], None]) -> list[bytes]:
+    return [render(line, event) for line, event in select(data, where, on_damage)]
 
 
-def _write(lines: Iterable[bytes]) -> None:
-    sys.stdout.buffer.write(b"".join(lines))
-    sys.stdout.buffer.flush()
+def _heading(format: str) -> list[bytes]:
+    return [csv_header()] if format == "csv" else []
 
 
-def _say(what: str) -> None:
-    click.echo(f"videodb-listen: {what}", err=True)
+def _write(output: BinaryIO, lines: list[bytes]) -> None:
+    output.write(b"".join(lines))
+    output.flush()
+
+
+def _pass_over(_line: bytes) -> None:
+    pass

@@ -34,14 +34,20 @@ Render = Callable[[bytes, Mapping[str, Any]], bytes]
 
 def renderer(format: str) -> Render:
     """How `format`, one of FORMATS, shows an event on stdout as it is: a terminal gets colours and one row each."""
+    terminal = sys.stdout is not None and sys.stdout.isatty()
     if format == "json":
-        return lambda line, _: line
+        return (lambda line, _: _safe(line)) if terminal else lambda line, _: line
     if format == "csv":
-        return lambda _, event: csv_row(View.of(event))
-    if sys.stdout.isatty():
+        return lambda _, event: _safe(csv_row(View.of(event))) if terminal else csv_row(View.of(event))
+    if terminal:
         columns = shutil.get_terminal_size().columns
         return lambda _, event: _row(View.of(event), columns).encode() + b"\n"
     return lambda _, event: " ".join(_cells(View.of(event))).rstrip().encode() + b"\n"
+
+
+def _safe(line: bytes) -> bytes:
+    """`line` for a terminal: what could steer it is written out."""
+    return visible(line.decode("utf-8", "backslashreplace").removesuffix("\n")).encode() + b"\n"
 
 
 def csv_header() -> bytes:

@@ -9,6 +9,7 @@ import click
 import orjson
 
 from videodb_listen import presence
+from videodb_listen.cli.files import readable
 from videodb_listen.cli.filters import MOMENT, content_options, filters_of
 from videodb_listen.cli.options import Parsed, directory_options, find_layout, read_dotenv
 from videodb_listen.display import visible
@@ -85,7 +86,11 @@ def wait_for(layout: Layout, awaited: Awaited, begin: str | float, timeout_s: fl
     """
     deadline = float("inf") if timeout_s is None else time.monotonic() + timeout_s
     history = History(layout.directory)
-    with Watch(layout.directory, [layout.events.name, layout.pid.name]) as watch, Reader(history) as reader:
+    with (
+        readable(layout.directory),
+        Watch(layout.directory, [layout.events.name, layout.pid.name]) as watch,
+        Reader(history) as reader,
+    ):
         held = presence.is_held(layout)
         since_s, run = _beginning(layout, begin, held=held)
         blocks, live = read_since(reader, run, since_s), False
@@ -127,7 +132,7 @@ def _beginning(layout: Layout, begin: str | float, *, held: bool) -> tuple[float
 
 
 def _is_of_the_holder(state: presence.State | None, layout: Layout) -> bool:
-    return state is not None and state.pid is not None and presence.holds_lock(state.pid, layout)
+    return state is not None and presence.is_of_holder(state, layout)
 
 
 def _checked(verdict: Verdict) -> Verdict:

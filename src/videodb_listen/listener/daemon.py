@@ -85,7 +85,7 @@ class Daemon:
         """
         failure: ListenError | None = None
         asyncio.get_running_loop().set_exception_handler(_say_unexpected)
-        with signals.installed(self._stop, self._reopen):
+        with signals.installed(self._stop, self._watch.reopen):
             self._reporter.open()
             watching = self._watch.start()
             try:
@@ -195,13 +195,6 @@ class Daemon:
     def _fail(self, failure: ListenError) -> None:
         if not self._failure.done():
             self._failure.set_exception(failure)
-
-    def _reopen(self) -> None:
-        if self._failure.done():
-            return  # perhaps the directory is somebody else's by now
-        log.info("SIGHUP: opening the files in %s anew", self._layout.directory)
-        self._reporter.reopen()
-        self._sink.reopen()
 
     def _woke_up(self) -> None:
         """The machine slept: prove the connection at once, or try at once to get one."""

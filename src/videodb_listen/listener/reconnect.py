@@ -44,10 +44,9 @@ class ReconnectPolicy:
         self._established = False
         self._attempts_before = 0  # failures that --max-retries does not count: those before the first connection
         self._rejected_at_s: float | None = None  # the first rejection in a row; None: the last answer was none
+        self._longest_s = max(settings.max_backoff_s, MIN_DELAY_S)
         self._jitter = wait_random_exponential(
-            multiplier=max(settings.min_backoff_s, MIN_DELAY_S),
-            max=max(settings.max_backoff_s, MIN_DELAY_S),
-            min=MIN_DELAY_S,
+            multiplier=max(settings.min_backoff_s, MIN_DELAY_S), max=self._longest_s, min=MIN_DELAY_S
         )
 
     def connected(self) -> None:
@@ -99,7 +98,7 @@ class ReconnectPolicy:
     def _delay_s(self, call: RetryCallState) -> float:
         failure = _failure(call)
         if not isinstance(failure, Unavailable):
-            return self._settings.max_backoff_s
+            return self._longest_s
         asked_s = min(failure.retry_after_s or 0.0, MAX_RETRY_AFTER_S)
         return max(asked_s, self._jitter(call))
 

@@ -16,7 +16,7 @@ from videodb_listen.listener.sink import Progress
 from videodb_listen.listener.state import Publisher
 from videodb_listen.listener.stdio import Stdout
 from videodb_listen.paths import Layout
-from videodb_listen.presence import State
+from videodb_listen.presence import State, pid_namespace
 from videodb_listen.realtime import Ended
 from videodb_listen.settings import Settings
 from videodb_listen.units import format_duration
@@ -42,11 +42,17 @@ class Reporter:
         self.received_s = 0.0  # when the last frame was read; 0: none was
         self._outside = outside
         self._max_frame_bytes = settings.max_frame_bytes
+        self._drain_s = settings.drain_s
         self._lost_id: str | None = None  # None: no connection has been lost yet
         self._proof_s = 0.0  # when the connection was last known to live
         self._failure: str | None = None  # why there is no connection; None: there is one, or none was tried
         self._trouble: str | None = None  # why lines wait for the disk; None: they do not
-        self._state = State(pid=os.getpid(), started_unix_ts=round(started_s, 3), stale_after_s=settings.stale_after_s)
+        self._state = State(
+            pid=os.getpid(),
+            pid_namespace=pid_namespace(),
+            started_unix_ts=round(started_s, 3),
+            stale_after_s=settings.stale_after_s,
+        )
         self._publisher = Publisher(layout, self._state, shared=shared)
 
     @property
@@ -138,16 +144,24 @@ class Reporter:
         """The end has begun."""
         if self._state.phase != "stopping":
             self.retract("stopping")
-            self._outside.notifier.stopping()
+            self._outside.notifier.stopping(self._drain_s)
 
     def disown(self) -> None:
         """The directory is somebody else's now: nothing more is published in it."""
         self._publisher.disown()
 
     def tick(self, progress: Progress) -> None:
-        """Once a second: the counters, whatever could not be written before, and a sign of life for the watchdog."""
+        """Once a second: the counters, and whatever could not be written before."""
         self._count(progress)
         self._publisher.flush()
+
+    @property
+    def alive_every_s(self) -> float:
+        """Seconds between two calls of `alive`."""
+        return self._outside.notifier.alive_every_s
+
+    def alive(self) -> None:
+        """A sign of life, for a service manager that watches."""
         self._outside.notifier.alive()
 
     def stopped(self, failure: ListenError | None, progress: Progress, now_s: float) -> None:

@@ -13,12 +13,14 @@ import queue
 import select
 import threading
 from collections.abc import Callable
-from pathlib import Path
 
 from videodb_listen.view import preview
 
 MAX_WAITING = 10_000
 """Copies that wait for a slow reader; above it they are dropped and counted. `tail -f` is the lossless way."""
+
+MAX_WAITING_BYTES = 16 << 20
+"""No more copies are taken while so many bytes wait: a few large events must not fill the memory either."""
 
 STDOUT, STDERR = 1, 2
 
@@ -31,6 +33,8 @@ class LineWriter:
         self._descriptor = descriptor
         self._render = render
         self._broken = False
+        self._taken_bytes = 0  # of copies, counted by those who offer
+        self._done_bytes = 0  # the same, counted by the thread: with one writer each, neither needs a lock
         self._queue: queue.SimpleQueue[tuple[bytes, bool] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=f"writer-{descriptor}", daemon=True)
         self._thread.start()
@@ -41,9 +45,11 @@ class LineWriter:
 
     def offer(self, line: bytes) -> None:
         """Write `render(line)`, unless the reader is too slow or gone."""
-        if self._broken or self._queue.qsize() >= MAX_WAITING:
+        waiting_bytes = self._taken_bytes - self._done_bytes
+        if self._broken or self._queue.qsize() >= MAX_WAITING or waiting_bytes >= MAX_WAITING_BYTES:
             self.dropped += 1
         else:
+            self._taken_bytes += len(line)
             self._queue.put((line, True))
 
     def close(self, timeout_s: float) -> None:
@@ -60,6 +66,7 @@ class LineWriter:
                 if len(batch) < MAX_WAITING:
                     self._queue.put(None)  # the end was among them: meet it again after this batch
             self._write(b"".join(self._render(line) if copy else line for line, copy in batch))
+            self._done_bytes += sum(len(line) for line, copy in batch if copy)
 
     def _write(self, data: bytes) -> None:
         while data and not self._broken:
@@ -77,6 +84,7 @@ class Stdout:
     def __init__(self, output: str) -> None:
         self._writer = LineWriter(STDOUT, bytes if output == "json" else _previewed)
         self._held: list[bytes] | None = []  # copies of what came before the first id; None: that is out
+        self._held_bytes = 0
         self._not_held = 0
         self._wanted = output != "none"
 
@@ -98,8 +106,9 @@ class Stdout:
             return
         if self._held is None:
             self._writer.offer(line)
-        elif len(self._held) < MAX_WAITING:
+        elif len(self._held) < MAX_WAITING and self._held_bytes < MAX_WAITING_BYTES:
             self._held.append(line)
+            self._held_bytes += len(line)
         else:
             self._not_held += 1
 
@@ -134,22 +143,3 @@ def occupy_standard_descriptors() -> None:
             if descriptor != number:
                 os.dup2(descriptor, number)
                 os.close(descriptor)
-
-
-def bound_log(path: Path, limit_bytes: int) -> None:
-    """Keep the newer half of `path` when it is our own stdout or stderr and has outgrown `limit_bytes`.
-
-    Cut in place: the descriptors are O_APPEND, so both streams go on at the new end.
-    """
-    with contextlib.suppress(OSError):
-        status = path.stat()
-        ours = any(os.path.samestat(status, os.fstat(number)) for number in (STDOUT, STDERR))
-        if not ours or status.st_size <= limit_bytes:
-            return
-        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
-        try:
-            newer = os.pread(descriptor, limit_bytes // 2, status.st_size - limit_bytes // 2)
-            os.ftruncate(descriptor, 0)
-            os.write(descriptor, newer[newer.find(b"\n") + 1 :])
-        finally:
-            os.close(descriptor)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable
 
 from videodb_listen.errors import Bug, DirectoryBusy, DirectoryUnusable, ListenError
 from videodb_listen.listener.clock import Clock, Reminder
 from videodb_listen.listener.directory import Owner
+from videodb_listen.listener.own_log import OwnLog
 from videodb_listen.listener.report import Reporter
 from videodb_listen.listener.sink import Sink
-from videodb_listen.listener.stdio import bound_log
 from videodb_listen.paths import Layout
 from videodb_listen.units import format_duration
 
@@ -50,6 +51,7 @@ class Watch:
         self._reporter = reporter
         self._on_failure = on_failure
         self._on_sleep = on_sleep
+        self._log = OwnLog(layout.log, MAX_LOG_BYTES, shared=owner.shared)
         self._homeless = Reminder()
         self._lost = False  # the directory is somebody else's: nothing in it is ours to touch
 
@@ -59,6 +61,15 @@ class Watch:
         task.add_done_callback(self._ended)
         return task
 
+    def reopen(self) -> None:
+        """Write on to whatever files have our names now: after a SIGHUP. Not when they are somebody else's by now."""
+        if self._lost:
+            return
+        log.info("SIGHUP: opening the files in %s anew", self._layout.directory)
+        self._reporter.reopen()
+        self._sink.reopen()
+        self._log.reopen()
+
     def look_at_files(self) -> None:
         """Notice what others did to our files: rotated, deleted, or the whole directory removed."""
         if self._lost:
@@ -66,6 +77,7 @@ class Watch:
         try:
             if self._owner.renew_if_removed():
                 self._reporter.restore()
+                self._log.reopen()
         except DirectoryBusy as exc:
             self._lost = True
             self._reporter.disown()
@@ -79,12 +91,15 @@ class Watch:
             self._sink.follow_name()
 
     async def _for_ever(self) -> None:
+        beats = math.ceil(TICK_S / self._reporter.alive_every_s)
         while True:
-            await asyncio.sleep(TICK_S)
+            for _ in range(beats):
+                await asyncio.sleep(TICK_S / beats)
+                self._reporter.alive()
             self._look_at_clock()
             self.look_at_files()
             self._reporter.tick(self._sink.progress)
-            bound_log(self._layout.log, MAX_LOG_BYTES)
+            self._log.bound()
 
     def _look_at_clock(self) -> None:
         step_s = self._clock.step()

@@ -79,7 +79,7 @@ def test_help_and_version_are_those_of_the_whole_program(decide: Decide, word: s
 @pytest.mark.parametrize(
     ("word", "hint"),
     [
-        ("statsu", "did you mean status? "),
+        ("statuss", "did you mean status? "),
         ("stpo", "did you mean stop? "),
         ("Run", "did you mean run? "),
         ("out", ""),
@@ -144,7 +144,7 @@ def test_the_directory_reaches_run(given: dict[str, Any], words: list[str], dire
 
 
 @pytest.mark.parametrize(
-    "words", [["--clear", "out"], ["--clear", "status"], ["statsu"], ["./a", "./b"], ["--nonsense"]]
+    "words", [["--clear", "out"], ["--clear", "status"], ["statuss"], ["./a", "./b"], ["--nonsense"]]
 )
 def test_a_word_in_the_wrong_place_is_wrong_usage(given: dict[str, Any], words: list[str]) -> None:
     result = CliRunner().invoke(cli, words)

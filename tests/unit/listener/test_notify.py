@@ -41,16 +41,33 @@ def test_each_change_is_one_datagram(manager: tuple[socket.socket, str]) -> None
     notifier.ready("connected as abc")
     notifier.status("trying again")
     notifier.alive()
-    notifier.stopping()
+    notifier.stopping(2.5)
     assert heard(listening) == [
         "READY=1\nSTATUS=connected as abc",
         "STATUS=trying again",
         "WATCHDOG=1",
-        "STOPPING=1",
+        "STOPPING=1\nEXTEND_TIMEOUT_USEC=12500000",
     ]
 
 
-@pytest.mark.parametrize("environ", [{}, {"WATCHDOG_USEC": ""}, {"WATCHDOG_USEC": "soon"}])
+@pytest.mark.parametrize(("drain_s", "microseconds"), [(None, "10000000"), (0.0, "10000000"), (600.0, "610000000")])
+def test_a_stop_asks_for_the_time_of_its_drain_and_some_more(
+    manager: tuple[socket.socket, str], drain_s: float | None, microseconds: str
+) -> None:
+    listening, address = manager
+    Notifier({"NOTIFY_SOCKET": address}).stopping(drain_s)
+    assert heard(listening) == [f"STOPPING=1\nEXTEND_TIMEOUT_USEC={microseconds}"]
+
+
+def test_a_status_cannot_forge_another_message(manager: tuple[socket.socket, str]) -> None:
+    listening, address = manager
+    notifier = Notifier({"NOTIFY_SOCKET": address})
+    notifier.ready("a\nMAINPID=1")
+    notifier.status("b\nSTOPPING=1 \udcff")
+    assert heard(listening) == ["READY=1\nSTATUS=a\\x0aMAINPID=1", "STATUS=b\\x0aSTOPPING=1 \\udcff"]
+
+
+@pytest.mark.parametrize("environ", [{}, {"WATCHDOG_USEC": ""}, {"WATCHDOG_USEC": "soon"}, {"WATCHDOG_USEC": "0"}])
 def test_a_watchdog_that_does_not_watch_is_not_fed(manager: tuple[socket.socket, str], environ: dict[str, str]) -> None:
     listening, address = manager
     notifier = Notifier({"NOTIFY_SOCKET": address, **environ})
@@ -62,6 +79,13 @@ def test_a_watchdog_that_does_not_watch_is_not_fed(manager: tuple[socket.socket,
 def test_the_watchdog_names_its_patience_in_microseconds() -> None:
     assert Notifier({"NOTIFY_SOCKET": "/run/x", "WATCHDOG_USEC": "2500000"}).watchdog_s == 2.5
     assert Notifier({"WATCHDOG_USEC": "2500000"}).watchdog_s is None
+
+
+@pytest.mark.parametrize(
+    ("microseconds", "every_s"), [("1000000", 0.5), ("300000", 0.15), ("2000000", 1.0), ("30000000", 1.0), ("", 1.0)]
+)
+def test_the_watchdog_is_fed_twice_in_its_time_and_at_least_once_a_second(microseconds: str, every_s: float) -> None:
+    assert Notifier({"NOTIFY_SOCKET": "/run/x", "WATCHDOG_USEC": microseconds}).alive_every_s == every_s
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="abstract sockets are Linux's")

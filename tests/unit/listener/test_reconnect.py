@@ -205,6 +205,12 @@ async def test_a_rejection_later_is_doubted_for_ten_minutes_at_the_longest_delay
     assert 600.0 <= run.attempts_at_s[-1] - first_at_s < 645.0
 
 
+@pytest.mark.parametrize("rejection", REJECTIONS)
+async def test_a_rejection_is_not_asked_about_in_a_loop_either(rejection: ListenError) -> None:
+    settings = Settings(api_key="k", min_backoff_s=0.001, max_backoff_s=0.001)
+    assert await delays_after(stable(), *[rejection] * 9, settings=settings) == [FLOOR_S] * 10
+
+
 @pytest.mark.parametrize("between", [Unavailable("no"), lost()])
 async def test_another_answer_starts_the_ten_minutes_anew(between: Exception) -> None:
     run = Run()

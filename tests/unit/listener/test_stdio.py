@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from videodb_listen.listener import stdio
-from videodb_listen.listener.stdio import LineWriter, Stdout, WriterHandler, bound_log, occupy_standard_descriptors
+from videodb_listen.listener.stdio import LineWriter, Stdout, WriterHandler, occupy_standard_descriptors
 
 LIMIT_S = 10.0
 LINE = b'{"ts":"2026-03-02T10:15:30.123Z","unix_ts":1772446530.123,"channel":"c","data":{"text":"hi"}}\n'
@@ -72,6 +72,13 @@ def few(monkeypatch: pytest.MonkeyPatch) -> int:
     return 10
 
 
+@pytest.fixture
+def few_bytes(monkeypatch: pytest.MonkeyPatch) -> int:
+    """So many bytes of copies may wait."""
+    monkeypatch.setattr(stdio, "MAX_WAITING_BYTES", 1000)
+    return 1000
+
+
 def test_what_is_put_and_offered_comes_out_in_order(pipe: Pipe) -> None:
     writer = LineWriter(pipe.writing, bytes.upper)
     writer.put(b"put 1\n")
@@ -107,6 +114,40 @@ def test_copies_that_nobody_reads_are_dropped_and_counted_and_an_id_never_is(pip
     assert copies == [b"%d" % n for n in range(len(copies))]
     assert len(copies) + writer.dropped == 1000
     assert seen.count(b"WS_ID=old") == 3 * few
+    writer.close(LIMIT_S)
+
+
+def test_copies_that_wait_are_bounded_in_bytes_and_an_id_still_comes(pipe: Pipe, few_bytes: int) -> None:
+    filled = pipe.fill()
+    writer = LineWriter(pipe.writing)
+    copy = b"c" * 99 + b"\n"
+    for _ in range(100):
+        writer.offer(copy)
+    assert writer.dropped == 100 - few_bytes // len(copy)
+    writer.put(b"WS_ID=last\n")
+    assert pipe.read_through(b"WS_ID=last\n")[filled:] == copy * (100 - writer.dropped) + b"WS_ID=last\n"
+    writer.close(LIMIT_S)
+
+
+def test_one_copy_may_be_larger_than_the_bound(pipe: Pipe, few_bytes: int) -> None:
+    writer = LineWriter(pipe.writing)
+    writer.offer(b"x" * 3 * few_bytes + b"\n")
+    writer.close(LIMIT_S)
+    assert len(pipe.read_through(b"\n")) == 3 * few_bytes + 1
+    assert writer.dropped == 0
+
+
+def test_what_was_written_makes_room_again(pipe: Pipe, few_bytes: int) -> None:
+    pipe.fill()
+    writer = LineWriter(pipe.writing)
+    while not writer.dropped:
+        writer.offer(b"x" * few_bytes)
+    pipe.read_through(b"x" * few_bytes)
+    before = writer.dropped - 1
+    while before != writer.dropped:
+        before = writer.dropped
+        writer.offer(b"again\n")
+    assert pipe.read_through(b"again\n").endswith(b"again\n")
     writer.close(LIMIT_S)
 
 
@@ -229,6 +270,18 @@ def test_what_is_dropped_before_the_first_id_is_counted(stdout: Pipe, few: int) 
     assert stdout.read_through(b"WS_ID=end\n").count(LINE) + out.dropped == 3 * few
 
 
+def test_what_comes_before_the_first_id_is_bounded_in_bytes(stdout: Pipe, few_bytes: int) -> None:
+    out = Stdout("json")
+    for _ in range(100):
+        out.copy(LINE)
+    held = -(-few_bytes // len(LINE))
+    assert out.dropped == 100 - held
+    out.announce("abc")
+    out.announce("end")
+    out.close(LIMIT_S)
+    assert stdout.read_through(b"WS_ID=end\n").count(LINE) == held
+
+
 def test_a_log_record_is_a_line_and_is_dropped_rather_than_waited_for(pipe: Pipe, few: int) -> None:
     writer = LineWriter(pipe.writing)
     handler = WriterHandler(writer)
@@ -243,7 +296,7 @@ def test_a_log_record_is_a_line_and_is_dropped_rather_than_waited_for(pipe: Pipe
     writer.close(LIMIT_S)
 
 
-# -- descriptors and the log -----------------------------------------------------------------------------------------
+# -- descriptors -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("closed", [[0], [1], [2], [0, 1, 2], [1, 2], []])
@@ -261,40 +314,3 @@ def test_closed_standard_descriptors_are_occupied(
         return [mine, os.open(tmp_path / "next", os.O_RDWR | os.O_CREAT) > 2]
 
     assert in_child(work) == [[number in closed for number in (0, 1, 2)], True]
-
-
-@pytest.fixture
-def log_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A log that is this process's stdout and stderr, as far as the code under test can see."""
-    path = tmp_path / "videodb_ws.log"
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    monkeypatch.setattr(stdio, "STDOUT", descriptor)
-    monkeypatch.setattr(stdio, "STDERR", descriptor)
-    yield path
-    os.close(descriptor)
-
-
-def test_a_log_that_has_outgrown_its_limit_keeps_its_newer_half_in_whole_lines(log_file: Path) -> None:
-    log_file.write_bytes(b"".join(b"line %04d\n" % n for n in range(100)))
-    inode = log_file.stat().st_ino
-    bound_log(log_file, 505)
-    kept = log_file.read_bytes()
-    assert kept == b"".join(b"line %04d\n" % n for n in range(75, 100))
-    assert log_file.stat().st_ino == inode
-    os.write(stdio.STDOUT, b"goes on\n")
-    assert log_file.read_bytes() == kept + b"goes on\n"
-
-
-def test_a_log_within_its_limit_is_left_alone(log_file: Path) -> None:
-    log_file.write_bytes(b"x" * 100)
-    bound_log(log_file, 100)
-    assert log_file.stat().st_size == 100
-
-
-def test_a_file_that_is_not_our_output_is_left_alone(log_file: Path, tmp_path: Path) -> None:
-    other = tmp_path / "other.log"
-    other.write_bytes(b"x\n" * 1000)
-    bound_log(other, 10)
-    assert other.stat().st_size == 2000
-    bound_log(tmp_path / "missing", 10)
-    assert log_file.exists()

@@ -44,14 +44,26 @@ async def test_the_last_sync_is_done_also_without_a_free_descriptor_or_thread(
 
 async def test_a_sync_that_finds_no_thread_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("videodb_listen.listener.sync.AGAIN_S", 0.0)
+    loop = asyncio.get_running_loop()
+    synced = asyncio.Event()
+    tries = 0
+
+    def second_time(executor: Any, work: Any, descriptor: int) -> Any:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            os.close(descriptor)
+            raise RuntimeError("can't start new thread")
+        done = loop.create_future()
+        done.set_result(work(descriptor))
+        done.add_done_callback(lambda _: synced.set())
+        return done
+
+    monkeypatch.setattr(loop, "run_in_executor", second_time)
     with (tmp_path / "events").open("wb", buffering=0) as file:
         syncer = Syncer(file.fileno(), Settings(api_key="k", fsync="always"), unexpected)
         file.write(b"12345")
-        with monkeypatch.context() as patch:
-            patch.setattr(asyncio.get_running_loop(), "run_in_executor", no_thread)
-            syncer.wrote()
-            await asyncio.sleep(0)
-            await asyncio.sleep(0)
-        while syncer.synced_to < 5:
-            await asyncio.sleep(0)  # the retry is due at once; a test has a limit
+        syncer.wrote()
+        await synced.wait()
         await syncer.finish()
+    assert (tries, syncer.synced_to) == (2, 5)
