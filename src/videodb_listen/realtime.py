@@ -28,12 +28,12 @@ from websockets.exceptions import (
 from websockets.frames import CloseCode
 from websockets.protocol import State
 
-from videodb_listen import __version__
 from videodb_listen.display import one_line, redact, visible
 from videodb_listen.errors import PROXY_FIX, TLS_FIX, ConfigurationError, Unavailable
 from videodb_listen.event import hello_id
 from videodb_listen.settings import Settings
 from videodb_listen.units import format_duration, parse_retry_after
+from videodb_listen.version import __version__
 
 OPEN_TIMEOUT_S = 10.0  # for TCP, TLS and the upgrade together
 

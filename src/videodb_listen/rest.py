@@ -15,7 +15,6 @@ from typing import Any
 import httpx2
 import orjson
 
-from videodb_listen import __version__
 from videodb_listen.display import one_line, redact, shorten, visible
 from videodb_listen.errors import (
     PROXY_FIX,
@@ -27,6 +26,7 @@ from videodb_listen.errors import (
 )
 from videodb_listen.settings import Settings, checked_url
 from videodb_listen.units import parse_retry_after
+from videodb_listen.version import __version__
 
 DEADLINE_S = 10.0
 """For the whole exchange: a server that sends one byte a second must not hold up a reconnect."""

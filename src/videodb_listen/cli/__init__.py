@@ -15,9 +15,9 @@ from pathlib import Path
 
 import click
 
-from videodb_listen import __version__
 from videodb_listen.display import visible
 from videodb_listen.errors import Bug, ListenError, Usage
+from videodb_listen.version import __version__
 
 _COMMANDS = {
     "run": ("videodb_listen.cli.run", "The daemon, in the foreground (the default command)."),
