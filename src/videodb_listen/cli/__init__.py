@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import click
+from click.shell_completion import CompletionItem
 
 from videodb_listen.display import visible
 from videodb_listen.errors import Bug, ListenError, Usage
@@ -57,6 +58,8 @@ class FirstWordDecides(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put `run` in front unless the first word says otherwise."""
+        if ctx.resilient_parsing and not args:
+            return super().parse_args(ctx, args)  # a shell completes the first word
         first = args[0] if args else ""
         if first not in _COMMANDS and first not in ("--help", "--version"):
             if first and not first.startswith("-"):
@@ -65,6 +68,13 @@ class FirstWordDecides(click.Group):
             args = ["run", *args]
         ctx.meta[WORDS] = args[1:]
         return super().parse_args(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Commands, and the options of `run`, which stand in their place."""
+        run = self.get_command(ctx, "run")
+        assert run is not None
+        items = [*super().shell_complete(ctx, incomplete), *run.shell_complete(ctx, incomplete)]
+        return list({item.value: item for item in items}.values())
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The table above: listing the commands must not import them."""
