@@ -7,9 +7,14 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from support.backend import Backend
 from support.daemon import Site
+
+# An example takes as long as a busy machine lets it: the limit of the whole test is enough.
+settings.register_profile("tests", deadline=None)
+settings.load_profile("tests")
 
 # The process tests watch files with inotify and processes with pidfds.
 collect_ignore_glob = [] if sys.platform == "linux" else ["contract/*", "process/*"]

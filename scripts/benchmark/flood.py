@@ -40,7 +40,7 @@ def _row(peer: str, runs: Sequence[Figures]) -> str:
     rates = [run.events_per_s for run in runs]
     cpu_s = statistics.median(run.cpu_s for run in runs)
     max_rss_mb = max(run.max_rss_mb for run in runs)
-    return f"{peer:<18} {_spread(rates, ',.0f'):>34} {cpu_s:>7.2f} {max_rss_mb:>6.0f} MB"
+    return f"{peer:<18} {spread(rates, ',.0f'):>34} {cpu_s:>7.2f} {max_rss_mb:>6.0f} MB"
 
 
 def _ratio_rows(results: Sequence[Figures]) -> Iterator[str]:
@@ -52,10 +52,11 @@ def _ratio_rows(results: Sequence[Figures]) -> Iterator[str]:
             if (above, number) in rates and (below, number) in rates
         ]
         if ratios:
-            yield f"{f'{above} / {below}':<34} {_spread(ratios, '.2f'):>18}"
+            yield f"{f'{above} / {below}':<34} {spread(ratios, '.2f'):>18}"
 
 
-def _spread(values: Sequence[float], form: str) -> str:
+def spread(values: Sequence[float], form: str) -> str:
+    """The median of `values` with the least and the greatest of them."""
     return f"{statistics.median(values):{form}} ({min(values):{form}}..{max(values):{form}})"
 
 

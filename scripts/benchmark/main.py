@@ -1,4 +1,7 @@
-"""Measures the daemon: how fast it records against other clients, how much memory it takes, what its start costs."""
+"""Measures the daemon: how fast it records against other clients, how much memory it takes, what its start costs.
+
+`read` measures the other side: how soon `wait` speaks, and how long `query` takes in a long file.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from pathlib import Path
 
 import flood
 import memory
+import reading
 import start
 from measure import Figures
 from peers import all_peers
@@ -21,17 +25,32 @@ from peers import all_peers
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("mode", nargs="?", choices=["flood", "memory", "start"], default="flood")
+    parser.add_argument("mode", nargs="?", choices=["flood", "memory", "start", "read"], default="flood")
     parser.add_argument("--events", type=int, default=200_000, help="events of one flood [%(default)s]")
     parser.add_argument("--rounds", type=int, default=5, help="floods into each peer [%(default)s]")
+    parser.add_argument(
+        "--size",
+        type=int,
+        default=1000,
+        metavar="MB",
+        help="the file that `read` reads [%(default)s]; the aims are for that size",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures of every flood there")
     parser.add_argument("--node-modules", type=_absolute, help=argparse.SUPPRESS)  # scripts/bench knows
     options = parser.parse_args()
     if options.mode == "flood":
         return _flood(options)
-    lines, good = memory.report() if options.mode == "memory" else start.report()
+    lines, good = _report(options)
     print(*lines, sep="\n")
     return 0 if good else 1
+
+
+def _report(options: argparse.Namespace) -> tuple[list[str], bool]:
+    """What the mode has to tell, and whether it is good."""
+    if options.mode == "read":
+        lines, good = reading.report(options.size)
+        return [_machine(), *lines], good
+    return memory.report() if options.mode == "memory" else start.report()
 
 
 def _absolute(path: str) -> Path:

@@ -27,14 +27,13 @@ from pathlib import Path
 from typing import IO, Any
 
 from peers import HERE, Flood, Peer, environment
+from spent import MAXRSS_UNIT
 
 GRACE_S = 30.0
 """How long a peer may take to connect, to write what it has received, and then to end."""
 
 SLOWEST = 2_000
 """Events per second that any peer must manage; a slower one is stopped and has failed."""
-
-_MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB elsewhere
 
 
 @dataclass(frozen=True)
@@ -75,11 +74,11 @@ class Running:
 
     def await_hello(self) -> None:
         """Return when the flood begins."""
-        self.hello_s = _fact(self._backend, "hello_ns") / 1e9
+        self.hello_s = fact(self._backend, "hello_ns") / 1e9
 
     def await_written(self) -> None:
         """Return when the peer has answered the Close and has written everything, or will not do so any more."""
-        _fact(self._backend, "closed")
+        fact(self._backend, "closed")
         deadline = time.monotonic() + GRACE_S
         while self.lines() < self.flood.events and time.monotonic() < deadline and self._alive():
             time.sleep(0.02)
@@ -96,10 +95,10 @@ class Running:
         """Have it end; its CPU seconds, its peak memory in MB, its exit status."""
         if self._peer.stays:
             self._process.send_signal(signal.SIGTERM)
-        with _after(GRACE_S, self._process.kill):
+        with after(GRACE_S, self._process.kill):
             _, status, usage = os.wait4(self.pid, 0)
         self._process.returncode = os.waitstatus_to_exitcode(status)
-        return usage.ru_utime + usage.ru_stime, usage.ru_maxrss * _MAXRSS_UNIT / 1e6, self._process.returncode
+        return usage.ru_utime + usage.ru_stime, usage.ru_maxrss * MAXRSS_UNIT / 1e6, self._process.returncode
 
 
 def measure(peer: Peer, events: int, round_number: int) -> Figures:
@@ -129,12 +128,12 @@ def running(peer: Peer, events: int) -> Iterator[Running]:
     with (
         tempfile.TemporaryDirectory(prefix="videodb-listen-bench-") as directory,
         tempfile.TemporaryFile() as said,
-        _stopped(subprocess.Popen(backend_command, stdout=subprocess.PIPE, text=True)) as backend,
-        _after(GRACE_S + events / SLOWEST, backend.kill),
+        stopped(subprocess.Popen(backend_command, stdout=subprocess.PIPE, text=True)) as backend,
+        after(GRACE_S + events / SLOWEST, backend.kill),
     ):
-        flood = Flood(_fact(backend, "port"), events, Path(directory))
+        flood = Flood(fact(backend, "port"), events, Path(directory))
         stdout = subprocess.PIPE if peer.talks else subprocess.DEVNULL
-        with _stopped(
+        with stopped(
             subprocess.Popen(peer.command(flood), stdout=stdout, stderr=said, env=environment(), cwd=directory)
         ) as process:
             if process.stdout is not None:
@@ -148,7 +147,8 @@ def running(peer: Peer, events: int) -> Iterator[Running]:
 
 
 @contextlib.contextmanager
-def _stopped(process: subprocess.Popen[Any]) -> Iterator[subprocess.Popen[Any]]:
+def stopped(process: subprocess.Popen[Any]) -> Iterator[subprocess.Popen[Any]]:
+    """Kill `process` on leaving, unless it has ended."""
     try:
         yield process
     finally:
@@ -158,7 +158,7 @@ def _stopped(process: subprocess.Popen[Any]) -> Iterator[subprocess.Popen[Any]]:
 
 
 @contextlib.contextmanager
-def _after(seconds: float, act: Callable[[], None]) -> Iterator[None]:
+def after(seconds: float, act: Callable[[], None]) -> Iterator[None]:
     """Call `act` if the block takes longer."""
     timer = threading.Timer(seconds, act)
     timer.start()
@@ -168,13 +168,13 @@ def _after(seconds: float, act: Callable[[], None]) -> Iterator[None]:
         timer.cancel()
 
 
-def _fact(backend: subprocess.Popen[str], name: str) -> int:
+def fact(backend: subprocess.Popen[str], name: str) -> int:
     """What the backend says next, which must be `name`; it says nothing more once it was stopped."""
     assert backend.stdout is not None
-    fact = json.loads(backend.stdout.readline() or "{}")
-    if name not in fact:
+    said = json.loads(backend.stdout.readline() or "{}")
+    if name not in said:
         raise PeerFailedError(f"no {name.partition('_')[0]} in time")
-    value: int = fact[name]
+    value: int = said[name]
     return value
 
 

@@ -6,14 +6,11 @@ imports click, which is the least that any command line on click can cost. The r
 
 from __future__ import annotations
 
-import os
 import statistics
-import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
-from peers import environment
+from spent import spend
 
 RUNS = 21
 FACTOR, ALLOWANCE_S = 1.5, 0.060
@@ -24,8 +21,8 @@ def report() -> tuple[list[str], bool]:
     help_command = [str(Path(sys.executable).with_name("videodb-listen")), "--help"]
     click_command = [sys.executable, "-c", "import click"]
     for command in (help_command, click_command):
-        cpu_s(command)  # once unmeasured: compiles what is not compiled yet
-    pairs = [(cpu_s(help_command), cpu_s(click_command)) for _ in range(RUNS)]
+        spend(command)  # once unmeasured: compiles what is not compiled yet
+    pairs = [(spend(help_command).cpu_s, spend(click_command).cpu_s) for _ in range(RUNS)]
     ours_s, click_s = (statistics.median(column) for column in zip(*pairs, strict=True))
     allowed_s = FACTOR * click_s + ALLOWANCE_S
     good = ours_s <= allowed_s
@@ -35,13 +32,3 @@ def report() -> tuple[list[str], bool]:
         f"allowed                    {allowed_s * 1000:6.1f} ms ({FACTOR} x + {ALLOWANCE_S * 1000:.0f} ms): "
         + ("ok" if good else "FAILED"),
     ], good
-
-
-def cpu_s(command: Sequence[str]) -> float:
-    """CPU seconds of one run of `command`, user and system."""
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment())
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, command)
-    return usage.ru_utime + usage.ru_stime

@@ -183,9 +183,10 @@ def read_pid(layout: Layout) -> int | None:
 
 
 def read_ws_id(layout: Layout) -> str | None:
-    """The connection id in the id file, None when there is none."""
+    """The connection id in the id file, None when there is none, or something that no listener of ours has put there."""
     with contextlib.suppress(OSError, UnicodeDecodeError):
-        return layout.ws_id.read_text("ascii").strip() or None
+        text = layout.ws_id.read_text("ascii").strip()
+        return text if text.isprintable() and " " not in text and text else None
     return None
 
 

@@ -25,7 +25,7 @@ def is_alive(pid: int) -> bool:
     """Return whether the process runs; one that nobody has reaped yet does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
 
 
@@ -85,7 +85,7 @@ FAILURES = [(401, 77), (403, 77), (404, 78), (500, 69)]
 @pytest.mark.parametrize(("refusal", "code"), FAILURES)
 async def test_start_fails_as_its_daemon_fails(site: Site, backend: Backend, refusal: int, code: int) -> None:
     backend.rest += [Reply(refusal, {"success": False, "message": "we are closed"})] * 20
-    completed = await site.run("start", "--startup-timeout", "1s", "--min-backoff", "10ms")
+    completed = await site.run("start", "--startup-timeout", "3s", "--min-backoff", "10ms")
     assert (completed.status, completed.stdout) == (code, "")
     assert str(refusal) in completed.stderr or "we are closed" in completed.stderr
     assert "Traceback" not in completed.stderr
@@ -219,8 +219,7 @@ async def test_status_in_every_phase(site: Site, backend: Backend) -> None:
     assert code == 3
     assert is_(answer, "stopped", running=False, connected=False)
 
-    fast = ("--min-backoff", "10ms", "--ping-interval", "200ms", "--ping-timeout", "300ms")
-    async with site.daemon(*fast) as daemon:
+    async with site.daemon("--min-backoff", "10ms") as daemon:
         connection_id = await daemon.ws_id()
         code, answer = await status(site)
         assert code == 0
@@ -230,7 +229,7 @@ async def test_status_in_every_phase(site: Site, backend: Backend) -> None:
         assert Path(answer["directory"]) == site.directory
 
         backend.rest += [Reply(hang=True)] * 9
-        (await backend.peer()).freeze()
+        (await backend.peer()).rst()
         await site.phase("reconnecting")
         code, answer = await status(site)
         assert code == 4
@@ -318,8 +317,11 @@ async def test_id_waits_through_a_reconnect(site: Site, backend: Backend) -> Non
         backend.rest.append(Reply(500, until=gate))
         (await backend.peer()).rst()
         await site.id_removed()
-        asking = asyncio.create_task(site.run("id", "--timeout", "20s"))
         await backend.until(lambda: len(backend.requests) == 2, "the call that waits")
+        with INotify() as looks:
+            looks.add_watch(site.files.lock, flags.OPEN)
+            asking = asyncio.create_task(site.run("id", "--timeout", "20s"))
+            await looks_at(looks, 2)  # it waits
         gate.set()
         completed = await asking
         assert (completed.status, completed.stdout) == (0, f"{await daemon.ws_id()}\n")
@@ -331,7 +333,10 @@ async def test_id_ends_with_3_when_the_listener_ends_while_it_waits(lone_site: S
         lone_site.backend = backend
         async with lone_site.daemon() as daemon:
             await backend.peer()
-            asking = asyncio.create_task(lone_site.run("id", "--timeout", "20s"))
+            with INotify() as looks:
+                looks.add_watch(lone_site.files.lock, flags.OPEN)
+                asking = asyncio.create_task(lone_site.run("id", "--timeout", "20s"))
+                await looks_at(looks, 2)  # it waits
             assert await daemon.stop() == 0
             assert (await asking).status == 3
 

@@ -11,7 +11,7 @@ import pytest
 from support.backend import Backend, Peer
 from support.daemon import ENTRIES, INSTALLED, PYTHON, Daemon, Entry, Site, command_of, console_script
 
-STOP_S = 2.5
+STOP_S = 5.0
 
 
 async def whole_life(site: Site, daemon: Daemon) -> None:

@@ -109,7 +109,7 @@ async def test_not_connected_in_time_is_69(lone_site: Site) -> None:
 async def test_a_server_that_never_says_hello_is_69(lone_site: Site) -> None:
     async with Backend([mute]) as backend:
         lone_site.backend = backend
-        completed = await ended(lone_site.daemon("--startup-timeout", "700ms", "--hello-timeout", "100ms"))
+        completed = await ended(lone_site.daemon("--startup-timeout", "3s", "--hello-timeout", "100ms"))
         assert completed.status == 69
         assert len(backend.peers) >= 1
 
@@ -192,7 +192,8 @@ async def test_a_failure_as_json_is_one_object(
         site.env["VIDEO_DB_API_KEY"] = None
     else:
         backend.rest += [Reply(refusal, {"success": False, "message": "no"})] * 20
-    completed = await ended(site.daemon("--log-format", "json", "--startup-timeout", "300ms", "--min-backoff", "10ms"))
+    patience = ("--startup-timeout", "3s") if refusal == 500 else ()  # the others end by themselves
+    completed = await ended(site.daemon("--log-format", "json", *patience, "--min-backoff", "10ms"))
     assert completed.status == status
     lines = [json.loads(line) for line in completed.stderr.splitlines()]
     (failure,) = [line for line in lines if "retryable" in line]

@@ -117,8 +117,11 @@ async def test_a_reset_with_4_megabytes_under_way_leaves_a_prefix_without_hole_o
         if stalled:
             daemon.signal(signal.SIGSTOP)
         burst = asyncio.create_task(first.burst(events))
-        await asyncio.wait([burst], timeout=1)  # stopped: the kernel fills up, and then takes no more
-        under_way = unread_bytes(backend.port)
+        if stalled:
+            await asyncio.wait([burst], timeout=1)  # the kernel fills up, and then takes no more
+        else:
+            await first.until_sent(BEFORE + len(events) // 2)
+        under_way, unfinished = unread_bytes(backend.port), not burst.done()
         first.rst()
         burst.cancel()
         daemon.signal(signal.SIGCONT)
@@ -134,6 +137,7 @@ async def test_a_reset_with_4_megabytes_under_way_leaves_a_prefix_without_hole_o
     assert whole == first.sent[: len(whole)]
     assert len(whole) >= BEFORE
     assert rest == backend.peers[1].sent
+    assert unfinished
     if stalled:
         assert under_way > MIB
 
@@ -229,7 +233,7 @@ async def test_a_rest_side_that_never_answers_is_given_up_after_its_deadline(
     fired = f"no answer to a call; the next call after {waited_s:.1f} s"
     ledger.row("15", "REST accepts a call and never answers", sent=len(sent), on_disk=len(kept), fired=fired)
     assert kept == sent
-    assert 10 <= waited_s < 12
+    assert 9 < waited_s < 15
 
 
 async def test_a_stop_while_the_rest_side_hangs_takes_no_time(site: Site, backend: Backend, ledger: Ledger) -> None:
@@ -248,7 +252,7 @@ async def test_a_stop_while_the_rest_side_hangs_takes_no_time(site: Site, backen
     fired = f"SIGTERM while a call was open; exit 0 after {took_s:.2f} s"
     ledger.row("15", "SIGTERM while REST hangs", sent=len(first.sent), on_disk=len(kept), fired=fired)
     assert kept == first.sent
-    assert took_s < 2
+    assert took_s < 5
 
 
 async def test_a_server_that_is_down_at_the_start_is_waited_for(site: Site, backend: Backend, ledger: Ledger) -> None:
@@ -267,9 +271,9 @@ async def test_a_server_that_is_down_at_the_start_is_waited_for(site: Site, back
 
 async def test_a_server_that_stays_down_ends_the_start_with_69(lone_site: Site, ledger: Ledger) -> None:
     lone_site.env["VIDEO_DB_API"] = f"http://127.0.0.1:{unused_port()}"
-    async with lone_site.daemon(*QUICK, "--startup-timeout", "1s") as daemon:
+    async with lone_site.daemon(*QUICK, "--startup-timeout", "4s") as daemon:
         assert await daemon.exit_status() == 69
-    (line,) = [line for line in daemon.stderr.splitlines() if "not connected within 1s" in line]
+    (line,) = [line for line in daemon.stderr.splitlines() if "not connected within 4s" in line]
     tries = daemon.stderr.count("trying again")
     ledger.row("16", "nobody ever listens", sent=0, on_disk=0, fired=f"exit status 69 after {tries} tries")
     assert "could not be reached" in line
@@ -289,7 +293,7 @@ async def test_no_event_is_lost_around_a_refused_upgrade(lone_site: Site, ledger
         assert (len(backend.upgrades), len(backend.peers)) == (3, 2)
 
 
-async def ended(site: Site, first: Script, *, hello_timeout: str = "300ms") -> tuple[list[bytes], list[bytes], str]:
+async def ended(site: Site, first: Script, *, hello_timeout: str = "1s") -> tuple[list[bytes], list[bytes], str]:
     """Let the first connection go without a hello: what was sent on it and the next, what is on disk, what was said."""
 
     async def second(peer: Peer) -> None:
@@ -451,4 +455,4 @@ async def test_a_half_open_connection_is_noticed_within_interval_and_timeout(
     )
     assert kept == sent
     assert re.search("no pong", reason)
-    assert 0.5 < began < 3
+    assert 0.5 < began < 6

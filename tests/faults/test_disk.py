@@ -196,7 +196,8 @@ async def test_an_io_error_is_74_and_names_the_last_good_sync(
     )
     assert trace.injected("EIO") >= 1
     assert stream.on_disk() == stream.sent[: data.count(b"\n")]
-    assert offset == len(b"".join(line + b"\n" for line in data.splitlines()[:2]))
+    ends = [len(b"".join(line + b"\n" for line in data.splitlines()[:count])) for count in (1, 2)]
+    assert offset in (ends if call == "write" else ends[1:])  # the second sync may be under way when a write fails
     assert not site.files.ws_id.exists()
     assert not site.files.pid.exists()
 
@@ -350,6 +351,7 @@ async def test_a_full_disk_that_is_cured_by_removing_the_events_gets_the_torn_li
 @pytest.mark.usefixtures("needs_prlimit")
 async def test_a_file_size_limit_is_a_disk_that_is_full(site: Site, backend: Backend, ledger: Ledger) -> None:
     """RLIMIT_FSIZE gives a short write, then SIGXFSZ and EFBIG."""
+    site.env["PYTHONDONTWRITEBYTECODE"] = "1"  # else the interpreter caches half of a module
     stream = Stream(site, size=120)
     async with run_in(site, ["prlimit", "--fsize=10000"], *QUICK) as daemon:
         await daemon.ws_id()

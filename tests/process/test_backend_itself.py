@@ -18,7 +18,8 @@ HEADERS = {"x-access-token": "sk-0"}
 
 
 def fetch(url: str) -> dict[str, Any]:
-    with urllib.request.urlopen(urllib.request.Request(url, headers=HEADERS), timeout=20) as answer:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(urllib.request.Request(url, headers=HEADERS), timeout=20) as answer:
         body: dict[str, Any] = json.load(answer)
         return body
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
-import signal
 from pathlib import Path
 
 from support.backend import Backend
@@ -13,11 +13,11 @@ from support.daemon import Site
 async def test_the_files_of_a_successor_are_left_alone(site: Site) -> None:
     async with site.daemon() as first:
         await first.ws_id()
-        first.signal(signal.SIGSTOP)  # it must not notice before the other has begun
-        shutil.rmtree(site.directory)
-        async with site.daemon() as second:
-            connection_id = await second.ws_id()
-            first.signal(signal.SIGCONT)
+        async with contextlib.AsyncExitStack() as stack:
+            with first.frozen():  # it must not notice before the other has begun
+                shutil.rmtree(site.directory)
+                second = await stack.enter_async_context(site.daemon())
+                connection_id = await second.ws_id()
             assert await first.exit_status() == 75
             assert str(second.pid) in first.stderr
             assert site.files.ws_id.read_text() == connection_id
@@ -31,15 +31,15 @@ async def test_the_files_of_a_successor_are_left_alone(site: Site) -> None:
 async def test_the_events_of_a_successor_are_not_rotated_or_added_to(site: Site, backend: Backend) -> None:
     async with site.daemon("--rotate-size", "1K") as first:
         await first.ws_id()
-        first.signal(signal.SIGSTOP)
-        shutil.rmtree(site.directory)
-        async with site.daemon() as second:
-            await second.ws_id()
-            for peer in (await backend.greeted(0), await backend.greeted(1)):
-                for number in range(50):
-                    await peer.event({"to": peer.id, "n": number, "text": "x" * 50})
-            await site.written(50)
-            first.signal(signal.SIGCONT)
+        async with contextlib.AsyncExitStack() as stack:
+            with first.frozen():
+                shutil.rmtree(site.directory)
+                second = await stack.enter_async_context(site.daemon())
+                await second.ws_id()
+                for peer in (await backend.greeted(0), await backend.greeted(1)):
+                    for number in range(50):
+                        await peer.event({"to": peer.id, "n": number, "text": "x" * 50})
+                await site.written(50)
             assert await first.exit_status() == 75
             assert {record["to"] for record in site.records()} == {(await backend.peer(1)).id}
             assert len(site.records()) == 50
@@ -51,8 +51,9 @@ async def test_a_file_in_place_of_the_directory_is_waited_out(site: Site, backen
     async with site.daemon() as daemon:
         connection_id = await daemon.ws_id()
         peer = await backend.greeted()
-        shutil.rmtree(site.directory)
-        site.directory.touch()
+        with daemon.frozen():
+            shutil.rmtree(site.directory)
+            site.directory.touch()
         await daemon.stderr_line("cannot be made anew")
         await peer.event({"n": 0})
         site.directory.unlink()
@@ -67,8 +68,9 @@ async def test_a_directory_that_cannot_be_made_anew_is_74_when_lines_went_with_i
     async with site.daemon() as daemon:
         await daemon.ws_id()
         peer = await backend.greeted()
-        shutil.rmtree(site.directory)
-        site.directory.symlink_to(Path("/nonexistent/nowhere"))
+        with daemon.frozen():
+            shutil.rmtree(site.directory)
+            site.directory.symlink_to(Path("/nonexistent/nowhere"))
         await daemon.stderr_line("cannot be made anew")
         await peer.event({"n": 0})
         assert await daemon.stop() == 74
@@ -94,7 +96,8 @@ async def test_a_directory_removed_just_before_a_stop_is_made_anew_with_what_cam
     async with site.daemon() as daemon:
         await daemon.ws_id()
         peer = await backend.greeted()
-        shutil.rmtree(site.directory)
+        with daemon.frozen():
+            shutil.rmtree(site.directory)
         for number in range(50):
             await peer.event({"n": number})
         assert await daemon.stop() == 0

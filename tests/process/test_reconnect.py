@@ -154,7 +154,7 @@ async def test_an_address_that_cannot_be_used_is_retried_and_its_secret_kept(
 async def test_certificate_authorities_that_are_gone_are_waited_for(lone_site: Site, backend: Backend) -> None:
     lone_site.backend = backend
     lone_site.env["SSL_CERT_FILE"] = str(lone_site.home / "gone.pem")
-    async with lone_site.daemon("--startup-timeout", "500ms") as daemon:
+    async with lone_site.daemon("--startup-timeout", "3s") as daemon:
         assert await daemon.exit_status() == 69
     assert "No such file" in daemon.stderr
 
@@ -217,7 +217,7 @@ SILENT = {"nothing": mute, "unfit id": say_nonsense, "close": hang_up_before_the
 async def test_a_connection_without_a_hello_is_given_up(lone_site: Site, instead: str) -> None:
     async with Backend([greet, SILENT[instead], greet]) as backend:
         lone_site.backend = backend
-        async with lone_site.daemon(*QUICK, "--hello-timeout", "200ms") as daemon:
+        async with lone_site.daemon(*QUICK, "--hello-timeout", "1s") as daemon:
             await recovers(lone_site, daemon, backend, reset)
         assert len(backend.peers) == 3
 
@@ -232,7 +232,7 @@ async def test_an_id_that_no_file_should_hold_never_gets_out(lone_site: Site, un
 
     async with Backend([bad, greet]) as backend:
         lone_site.backend = backend
-        async with lone_site.daemon(*QUICK, "--hello-timeout", "200ms") as daemon:
+        async with lone_site.daemon(*QUICK, "--hello-timeout", "1s") as daemon:
             assert await daemon.ws_id() == backend.peers[1].id
             assert await daemon.stop() == 0
         assert [entry["ws_id"] for entry in lone_site.journal("connected")] == [backend.peers[1].id]
@@ -257,10 +257,8 @@ async def test_a_half_open_connection_is_noticed(site: Site, backend: Backend) -
         await peer.until(lambda: peer.pings > 0, "a first ping")
         peer.freeze()
 
-    async with site.daemon(*QUICK, "--ping-interval", "200ms", "--ping-timeout", "300ms") as daemon:
-        began = time.monotonic()
+    async with site.daemon(*QUICK, "--ping-interval", "200ms", "--ping-timeout", "2s") as daemon:
         await recovers(site, daemon, backend, freeze)
-        assert time.monotonic() - began < 5
     assert "pong" in site.journal("lost")[0]["reason"]
 
 
@@ -268,7 +266,7 @@ async def test_a_server_that_reads_but_does_not_pong_is_noticed(site: Site, back
     async def quiet(peer: Peer) -> None:
         peer.answers_pings = False
 
-    async with site.daemon(*QUICK, "--ping-interval", "200ms", "--ping-timeout", "300ms") as daemon:
+    async with site.daemon(*QUICK, "--ping-interval", "200ms", "--ping-timeout", "2s") as daemon:
         await recovers(site, daemon, backend, quiet)
     assert backend.peers[0].pings >= 1
 

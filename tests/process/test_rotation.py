@@ -32,6 +32,10 @@ def content(path: Path) -> bytes:
     return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
 
 
+def all_packed(paths: list[Path]) -> bool:
+    return all(path.suffix == ".gz" for path in paths)
+
+
 async def all_taken(site: Site) -> None:
     """Wait until every event was counted: the files themselves come and go while they are rotated."""
     await file_matches(site.files.state, lambda data: json.loads(data)["events"] == EVENTS)
@@ -43,6 +47,7 @@ async def test_a_burst_through_many_rotations_is_whole_and_in_order(lone_site: S
         flags = ("--rotate-size", "200K", "--rotate-keep", "1000", "--rotate-gzip", "--output", "none")
         async with lone_site.daemon(*flags) as daemon:
             await all_taken(lone_site)
+            await changed_until(lone_site.files.events, lambda: all_packed(generations(lone_site)[:-1]))
             assert await daemon.stop() == 0
         files = [*generations(lone_site), lone_site.files.events]
         assert len(files) > 5
@@ -98,7 +103,8 @@ async def test_a_deleted_file_is_made_anew_with_what_nobody_else_has(site: Site,
 async def test_a_removed_directory_is_made_anew_with_every_file_and_the_lock(site: Site, backend: Backend) -> None:
     async with site.daemon() as daemon:
         connection_id = await daemon.ws_id()
-        shutil.rmtree(site.directory)
+        with daemon.frozen():
+            shutil.rmtree(site.directory)
         await site.id_published(connection_id)
         await file_matches(site.files.pid, lambda data: data == str(daemon.pid).encode())
         second = await site.run("run")

@@ -53,7 +53,7 @@ async def test_no_secret_is_written_through_many_faults(lone_site: Site, form: s
             secret_url("wss:?token={token}"),
         ]
         how = ["--log-level", "debug", "--log-format", form, "--min-backoff", "10ms", "--max-backoff", "250ms"]
-        async with lone_site.daemon(*how, "--hello-timeout", "200ms") as daemon:
+        async with lone_site.daemon(*how, "--hello-timeout", "1s") as daemon:
             await daemon.ws_id()
             backend.rest += faults
             (await backend.peer(0)).rst()

@@ -16,7 +16,7 @@ from support.lines import after_stamps
 from support.watching import lines_written
 
 EVENTS = 50_000
-PROMPT_S = 2.5
+PROMPT_S = 5.0
 
 # What a careless daemon does on SIGTERM: it cancels the task that reads.
 CANCEL_INSTEAD_OF_DRAIN = """
@@ -46,21 +46,19 @@ async def one_burst_and_a_late_answer(peer: Peer) -> None:
     await peer.burst(map(event, range(EVENTS // 2, EVENTS)))
 
 
-async def stopped_in_the_middle(site: Site, daemon: Daemon, backend: Backend) -> tuple[int, bool]:
-    """Send SIGTERM while the burst is running; give the status, and whether it was still running then."""
+async def stopped_in_the_middle(site: Site, daemon: Daemon, backend: Backend) -> int:
+    """Send SIGTERM while the burst is running, half of which comes after the Close; give the status."""
     async with daemon:
-        peer = await backend.greeted()
+        await backend.greeted()
         await lines_written(site.files.events, 500)
-        in_the_middle = len(peer.sent) < EVENTS
         daemon.signal(signal.SIGTERM)
-        return await daemon.exit_status(), in_the_middle
+        return await daemon.exit_status()
 
 
 async def test_sigterm_in_the_middle_of_a_burst_loses_nothing(lone_site: Site) -> None:
     async with Backend([one_burst_and_a_late_answer]) as backend:
         lone_site.backend = backend
-        status, in_the_middle = await stopped_in_the_middle(lone_site, lone_site.daemon("--drain", "20"), backend)
-        assert (status, in_the_middle) == (0, True)
+        assert await stopped_in_the_middle(lone_site, lone_site.daemon("--drain", "20"), backend) == 0
         lines = lone_site.lines()
         assert len(lines) == EVENTS
         assert list(map(after_stamps, lines)) == backend.peers[0].sent
@@ -74,8 +72,7 @@ async def test_the_same_burst_is_cut_short_when_the_drain_is_a_cancellation(lone
     command = [PYTHON, "-c", start, "run", "--dir", str(lone_site.directory), "--drain", "20", "--output", "none"]
     async with Backend([one_burst_and_a_late_answer]) as backend:
         lone_site.backend = backend
-        _, in_the_middle = await stopped_in_the_middle(lone_site, Daemon(lone_site, command=command), backend)
-        assert in_the_middle
+        await stopped_in_the_middle(lone_site, Daemon(lone_site, command=command), backend)
         assert (len(lone_site.lines()) < EVENTS) is careless
 
 
@@ -121,7 +118,7 @@ async def never_answers_close(peer: Peer) -> None:
 async def test_a_server_that_never_answers_is_cut_after_the_drain_and_the_cut_is_said(lone_site: Site) -> None:
     async with Backend([never_answers_close]) as backend:
         lone_site.backend = backend
-        async with lone_site.daemon("--drain", "300ms") as daemon:
+        async with lone_site.daemon("--drain", "2s") as daemon:
             await daemon.ws_id()
             assert await daemon.stop() == 0
             assert "100 events" in await daemon.stderr_line("drain")
@@ -233,6 +230,7 @@ async def test_a_burst_of_sighups_in_a_burst_of_events_loses_nothing(lone_site: 
                 daemon.signal(signal.SIGHUP)
             await lines_written(lone_site.files.events, 20_000)
             assert await daemon.stop() == 0
+        assert daemon.stderr.count("SIGHUP:") >= 1
         assert list(map(after_stamps, lone_site.lines())) == backend.peers[0].sent
 
 
@@ -272,8 +270,8 @@ async def test_events_up_to_the_last_are_there_when_the_pid_file_is_gone(lone_si
 
     async with Backend([talks_until_the_end]) as backend:
         lone_site.backend = backend
-        async with lone_site.daemon() as daemon:
-            await lone_site.written(200)
+        async with lone_site.daemon("--drain", "20") as daemon:
+            await lines_written(lone_site.files.events, 200)
             assert await daemon.stop() == 0
         assert list(map(after_stamps, lone_site.lines())) == backend.peers[0].sent
     assert not lone_site.files.pid.exists()

@@ -67,6 +67,8 @@ REDIRECTIONS = {
 @pytest.mark.parametrize("output", ["preview", "json"])
 async def test_a_broken_stream_costs_no_event_and_no_stop(site: Site, broken: str, output: str) -> None:
     await keeps_everything(site, through_shell(site, REDIRECTIONS[broken], *QUICK, "--output", output), 2000)
+    if "stdout" in broken and "closed" not in broken:  # a closed one is replaced by /dev/null, which takes everything
+        assert site.state()["dropped_previews"] > 0
 
 
 async def test_closed_streams_never_end_up_in_our_files(site: Site) -> None:
@@ -100,6 +102,7 @@ async def test_a_reader_that_went_away_holds_nothing_up(site: Site) -> None:
     with pipe() as (reader, writer):
         reader.close()
         await keeps_everything(site, site.daemon(*QUICK, stdout=writer), 2000)
+        assert site.state()["dropped_previews"] > 0
 
 
 async def test_a_stderr_that_nobody_reads_holds_nothing_up(site: Site, backend: Backend) -> None:

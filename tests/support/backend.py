@@ -143,6 +143,7 @@ class Peer:
             if len(chunk) >= CHUNK_BYTES:
                 await self.raw(bytes(chunk))
                 chunk.clear()
+                self._changes.tell()
         await self.raw(bytes(chunk))
 
     async def raw(self, data: bytes) -> None:
@@ -210,6 +211,10 @@ class Peer:
     async def wait_gone(self) -> None:
         """Wait until the client's end of the stream is closed."""
         await self.until(lambda: self.gone, f"the end of {self!r}")
+
+    async def until_sent(self, count: int) -> None:
+        """Wait until a burst that is under way has sent so many messages."""
+        await self.until(lambda: len(self.sent) >= count, f"{count} messages sent by {self!r}")
 
     async def until(self, condition: Callable[[], bool], what: str) -> None:
         """Wait until `condition` holds, looking after each frame."""
@@ -285,6 +290,7 @@ class Backend:
         self._tasks: set[asyncio.Task[None]] = set()
         self._failures: list[BaseException] = []
         self._server: asyncio.Server | None = None
+        self._placeholder: socket.socket | None = None  # keeps the port while nobody listens
         self.port = 0
 
     def __repr__(self) -> str:
@@ -303,6 +309,8 @@ class Backend:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.hang_up()
+        if self._placeholder is not None:
+            self._placeholder.close()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -311,6 +319,9 @@ class Backend:
 
     async def listen(self) -> None:
         """Open the port (the same one as before, after `hang_up`)."""
+        if self._placeholder is not None:
+            self._placeholder.close()
+            self._placeholder = None
         self._server = await asyncio.start_server(self._connected, self._host, self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
@@ -319,6 +330,8 @@ class Backend:
         if self._server is not None:
             self._server.close()
             self._server = None
+            with contextlib.suppress(OSError):
+                self._placeholder = _bound(self._host, self.port)
 
     # -- what tests look at --
 
@@ -418,9 +431,19 @@ async def read_request(reader: asyncio.StreamReader) -> Request:
     return Request(method, path, headers, time.monotonic())
 
 
+_KEPT: list[socket.socket] = []
+"""Bound and never listening: the kernel refuses connections, and gives the port to nobody else meanwhile."""
+
+
 def unused_port() -> int:
-    """Return a loopback port at which nobody listens."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
+    """Return a loopback port at which nobody listens, now or later."""
+    _KEPT.append(_bound("127.0.0.1", 0))
+    port: int = _KEPT[-1].getsockname()[1]
+    return port
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind((host, port))
+    return sock

@@ -139,6 +139,7 @@ class Site:
         if not INSTALLED:
             env["PYTHONPATH"] = str(ROOT / "src")
         env["VIDEO_DB_API_KEY"] = self.key
+        env["RES_OPTIONS"] = "timeout:1 attempts:1"  # a machine without a name server answers soon
         if self.backend is not None:
             env["VIDEO_DB_API"] = self.backend.url
         return {name: value for name, value in (env | self.env).items() if value is not None}
@@ -192,7 +193,11 @@ class Site:
 
     def contents(self) -> dict[str, bytes]:
         """Return every file in the directory with its bytes."""
-        return {str(p.relative_to(self.directory)): p.read_bytes() for p in self.directory.rglob("*") if p.is_file()}
+        found = {}
+        for path in self.directory.rglob("*"):
+            with contextlib.suppress(FileNotFoundError, IsADirectoryError):  # a temporary name that was just renamed
+                found[str(path.relative_to(self.directory))] = path.read_bytes()
+        return found
 
     def modes(self) -> dict[str, int]:
         """Return the permission bits of every file."""
@@ -415,6 +420,16 @@ class Daemon:
         """Send a signal."""
         assert self._process is not None
         self._process.send_signal(number)
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Stand still for the length of the block: what is done in it happens between two of the product's steps."""
+        self.signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOWAIT)
+        try:
+            yield
+        finally:
+            self.signal(signal.SIGCONT)
 
     async def exit_status(self, *, limit_s: float = LIMIT_S) -> int:
         """Wait for its end and the end of its output; a negative status is a signal."""

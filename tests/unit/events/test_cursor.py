@@ -55,11 +55,11 @@ def test_two_readers_of_one_name_take_turns(tmp_path: Path) -> None:
     inside = threading.Event()
 
     def second() -> None:
-        inside.wait()
+        inside.wait(10)
         with Cursor(tmp_path, "a").held():
             order.append("second")
 
-    thread = threading.Thread(target=second)
+    thread = threading.Thread(target=second, daemon=True)
     thread.start()
     with Cursor(tmp_path, "a").held(), Cursor(tmp_path, "another").held():
         inside.set()

@@ -111,7 +111,8 @@ def test_copies_that_nobody_reads_are_dropped_and_counted_and_an_id_never_is(pip
     writer.put(b"WS_ID=last\n")
     seen = pipe.read_through(b"WS_ID=last\n")[filled:].splitlines()
     copies = [line for line in seen if not line.startswith(b"WS_ID")]
-    assert copies == [b"%d" % n for n in range(len(copies))]
+    assert copies[:few] == [b"%d" % n for n in range(few)]
+    assert copies == sorted(copies, key=int)
     assert len(copies) + writer.dropped == 1000
     assert seen.count(b"WS_ID=old") == 3 * few
     writer.close(LIMIT_S)
