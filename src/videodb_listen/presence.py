@@ -183,7 +183,7 @@ def read_pid(layout: Layout) -> int | None:
 
 
 def read_ws_id(layout: Layout) -> str | None:
-    """The connection id in the id file, None when there is none, or something that no listener of ours has put there."""
+    """The connection id in the id file, None when there is none, or what no listener can have put there."""
     with contextlib.suppress(OSError, UnicodeDecodeError):
         text = layout.ws_id.read_text("ascii").strip()
         return text if text.isprintable() and " " not in text and text else None
