@@ -41,8 +41,7 @@ MAX_QUEUE_FRAMES = 4096
 """Reading pauses above this many undelivered frames. The library's 16 would pause in every burst, and what then sits
 in the kernel is lost when the server resets the connection (measured: 547 of 1,500 frames, none with 4,096)."""
 
-NOTICED_WITHIN_S = 0.5
-"""How long the end of a connection that the server does not finish may stay unnoticed."""
+NOTICED_WITHIN_S = 0.5  # how long the end of a connection that the server does not finish may stay unnoticed
 
 PATIENCE_S = 2.0
 """For a server that has sent its Close, or broken the protocol, to hang up: a good one does at once."""
