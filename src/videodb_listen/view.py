@@ -86,6 +86,15 @@ def stream_name_of(event: Event) -> str | None:
     return _text_at(event, ("rtstream_name", "rtstreamName"))
 
 
+def streams_in(event: Event) -> list[str]:
+    """The ids of the streams that a lifecycle event lists; most list none."""
+    data = event.get("data")
+    lists = [data.get(key) for key in ("rtstreams", "streams", "channels")] if isinstance(data, dict) else []
+    items = [item for found in lists if isinstance(found, list) for item in found if isinstance(item, dict)]
+    ids = [item.get("rtstream_id") or item.get("id") for item in items]
+    return [stream for stream in ids if type(stream) is str]
+
+
 def text_of(event: Event) -> str:
     """What a person would read: its text, else its label, state or error; "" when it has none of them."""
     data_first = tuple(reversed(_places(event)))

@@ -63,6 +63,24 @@ async def test_query_selects_and_prints_lines_as_they_stand(site: Site, backend:
         assert done.stdout == "".join(lines[number] for number in chosen), args
 
 
+async def test_a_session_means_its_streams_as_well(site: Site, backend: Backend) -> None:
+    active = {
+        "event": "capture_session.active",
+        "capture_session_id": "cap-1",
+        "data": {"rtstreams": [{"id": "rts-1"}]},
+    }
+    other = {"channel": "transcript", "rtstream_id": "rts-2", "data": {"text": "another meeting"}}
+    await recorded(site, backend, SPEECH, other, active, SPEECH)
+    for command in ("query", "tail"):
+        found = await objects(site, command, "--session", "cap-1", "--format", "json")
+        assert [event.get("event", event.get("rtstream_id")) for event in found] == [
+            "rts-1",
+            "capture_session.active",
+            "rts-1",
+        ]
+    assert await objects(site, "query", "--session", "cap-2", "--format", "json") == []
+
+
 async def test_text_in_a_pipe_is_plain_and_nothing_in_it_steers_a_terminal(site: Site, backend: Backend) -> None:
     await recorded(site, backend, SPEECH, NASTY)
     for command in ("query", "tail"):

@@ -53,7 +53,9 @@ def export(format: str, output: str | None, directory: str | None, cwd: str | No
     videodb-listen export csv --channel alert > alerts.csv
     """
     layout = find_layout(directory, read_dotenv(cwd))
-    history, chosen = find_history(layout), filters_of(options)
+    history = find_history(layout)
+    with readable(layout.directory):
+        chosen = filters_of(options, history)
     _refuse_ours(output, history)
     if format != "csv":
         chosen = Filters(chosen.where & _SPOKEN, chosen.since_s)

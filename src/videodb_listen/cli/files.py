@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+import os
+import select
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,16 +14,6 @@ import click
 from videodb_listen.errors import DirectoryUnusable
 from videodb_listen.events.history import History
 from videodb_listen.paths import Layout
-
-
-def find_history(layout: Layout) -> History:
-    """The history in `layout`. Raises DirectoryUnusable when there is no events file, not even a rotated one."""
-    history = History(layout.directory)
-    if not history.events.exists() and len(history.parts()) == 1:
-        raise DirectoryUnusable(
-            f"there is no events file {history.events}", fix="start a listener, or name another --dir"
-        )
-    return history
 
 
 @contextlib.contextmanager
@@ -34,6 +26,17 @@ def readable(directory: Path) -> Iterator[None]:
     except OSError as exc:
         where = exc.filename or directory
         raise DirectoryUnusable(f"{where} cannot be read: {exc.strerror}", fix="check who may read it") from None
+
+
+def find_history(layout: Layout) -> History:
+    """The history in `layout`. Raises DirectoryUnusable when there is no events file, not even a rotated one."""
+    with readable(layout.directory):
+        history = History(layout.directory)
+        if not history.events.exists() and len(history.parts()) == 1:
+            raise DirectoryUnusable(
+                f"there is no events file {history.events}", fix="start a listener, or name another --dir"
+            )
+    return history
 
 
 @contextlib.contextmanager
@@ -70,6 +73,19 @@ def standard_output() -> Iterator[BinaryIO]:
     """
     with writable("standard output"), open(1, "wb", closefd=False) as file:
         yield file
+
+
+def write_out(lines: Iterable[bytes]) -> None:
+    """Write to stdout, at once. A reader that left ends the command, with 0. Raises DirectoryUnusable."""
+    data = memoryview(b"".join(lines))
+    with writable("standard output"):
+        while data:
+            try:
+                data = data[os.write(1, data) :]
+            except BlockingIOError:  # someone who shares the pipe made it non-blocking
+                select.select([], [1], [])
+        return
+    raise click.exceptions.Exit(0)
 
 
 def say(what: str) -> None:

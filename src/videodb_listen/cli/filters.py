@@ -12,7 +12,9 @@ import click
 
 from videodb_listen.cli.options import Parsed
 from videodb_listen.events import query
+from videodb_listen.events.history import History
 from videodb_listen.events.query import ANY, Where
+from videodb_listen.events.reader import Reader
 from videodb_listen.units import parse_moment
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -47,21 +49,28 @@ def content_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--channel", "channels", multiple=True, metavar="NAME", help="Of this channel, as in transcript."),
         click.option("--event", "events", multiple=True, metavar="NAME", help="As in capture_session.exported."),
         click.option("--stream", "streams", multiple=True, metavar="ID", help="Of this stream, by its id or name."),
-        click.option("--session", "sessions", multiple=True, metavar="ID", help="Of this capture session."),
+        click.option(
+            "--session", "sessions", multiple=True, metavar="ID", help="Of this capture session and its streams."
+        ),
         click.option("--grep", metavar="REGEX", callback=_checked_regex, help="With this in the text, in any case."),
         click.option("--final", is_flag=True, help="Without interim transcripts."),
     ]
     return _add(options, command)
 
 
-def filters_of(options: dict[str, Any]) -> Filters:
-    """Take the filters out of a command's options."""
+def filters_of(options: dict[str, Any], history: History) -> Filters:
+    """Take the filters out of a command's options.
+
+    What a session's streams say belongs to it, though it does not name it: `history` tells which streams those are.
+    """
     where = ANY
     for key, predicate in (("channels", query.channel), ("events", query.event), ("streams", query.stream)):
         if names := options.pop(key):
             where &= predicate(*names)
     if ids := options.pop("sessions"):
-        where &= query.session(*ids)
+        with Reader(history) as reader:
+            streams = query.streams_of((block.data for block in reader.blocks()), *ids)
+        where &= query.session(*ids) | query.stream(*streams) if streams else query.session(*ids)
     if pattern := options.pop("grep"):
         where &= query.grep(pattern)
     if options.pop("final"):

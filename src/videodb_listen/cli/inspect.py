@@ -49,10 +49,10 @@ def stats(directory: str | None, cwd: str | None, as_json: bool, **options: Any)
     """
     layout = find_layout(directory, read_dotenv(cwd))
     until_s = options["until_s"]
-    chosen = filters_of(options)
+    history = find_history(layout)
     with readable(layout.directory):
-        run = Run.of(read_state(layout))
-        found = measure(find_history(layout), chosen.where, since_s=chosen.since_s, run=run)
+        chosen, run = filters_of(options, history), Run.of(read_state(layout))
+        found = measure(history, chosen.where, since_s=chosen.since_s, run=run)
         journal = read_journal(layout.journal)
     gaps = [gap for gap in journal.gaps if gap.touches(chosen.since_s, until_s)]
     if as_json:

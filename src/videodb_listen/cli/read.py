@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any, BinaryIO
+from typing import Any
 
 import click
 
-from videodb_listen.cli.files import damage_counter, find_history, readable, say, standard_output
+from videodb_listen.cli.files import damage_counter, find_history, readable, say, write_out
 from videodb_listen.cli.filters import filter_options, filters_of
 from videodb_listen.cli.options import Parsed, directory_options, find_layout, read_dotenv
 from videodb_listen.cli.render import FORMATS, Render, csv_header, renderer
@@ -40,7 +40,9 @@ def _format_option(default: str) -> Callable[..., Any]:
 @click.command()
 @directory_options
 @filter_options
-@click.option("-n", "count", type=click.IntRange(min=0), metavar="N", default=10, help="How many. [default: 10]")
+@click.option(
+    "-n", "--limit", "count", type=click.IntRange(min=0), metavar="N", default=10, help="How many. [default: 10]"
+)
 @click.option("-f", "--follow", "follows", is_flag=True, help="Go on with what comes, for ever.")
 @_format_option("text")
 def tail(directory: str | None, cwd: str | None, count: int, follows: bool, format: str, **options: Any) -> None:
@@ -50,19 +52,15 @@ def tail(directory: str | None, cwd: str | None, count: int, follows: bool, form
     videodb-listen tail -f --channel transcript --final
     """
     history = find_history(find_layout(directory, read_dotenv(cwd)))
-    chosen, render = filters_of(options), renderer(format)
-    with (
-        readable(history.directory),
-        standard_output() as output,
-        Watch(history.directory, [history.events.name]) as watch,
-    ):
-        end = history.end()
-        found = last_events(history, end, chosen.where, count)
-        _write(output, [*_heading(format), *(render(line, event) for line, event in found)])
+    render = renderer(format)
+    with readable(history.directory), Watch(history.directory, [history.events.name]) as watch:
+        where, end = filters_of(options, history).where, history.end()
+        found = last_events(history, end, where, count)
+        write_out([*_heading(format), *(render(line, event) for line, event in found)])
         with Reader(history, end, on_restart=say) as reader:
             while follows:
                 for block in reader.blocks():
-                    _write(output, _rendered(block.data, chosen.where, render, _pass_over))
+                    write_out(_rendered(block.data, where, render, _pass_over))
                 watch.wait()
 
 
@@ -79,19 +77,14 @@ def query(directory: str | None, cwd: str | None, limit: int | None, format: str
     videodb-listen query --channel transcript --final --grep budget --format json | jq .data.text
     """
     layout = find_layout(directory, read_dotenv(cwd))
-    chosen, render = filters_of(options), renderer(format)
+    history, render = find_history(layout), renderer(format)
     left = sys.maxsize if limit is None else limit
-    with (
-        readable(layout.directory),
-        standard_output() as output,
-        Reader(find_history(layout)) as reader,
-        damage_counter() as on_damage,
-    ):
-        _write(output, _heading(format))
-        run = Run.of(read_state(layout))
+    with readable(layout.directory), Reader(history) as reader, damage_counter() as on_damage:
+        chosen, run = filters_of(options, history), Run.of(read_state(layout))
+        write_out(_heading(format))
         for block in reader.blocks() if chosen.since_s is None else read_since(reader, run, chosen.since_s):
             shown = _rendered(block.data, chosen.where, render, on_damage)[:left]
-            _write(output, shown)
+            write_out(shown)
             left -= len(shown)
             if not left:
                 return
@@ -101,7 +94,14 @@ def query(directory: str | None, cwd: str | None, limit: int | None, format: str
 @directory_options
 @filter_options
 @click.option("--cursor", "name", required=True, metavar="NAME", help="Whose place to go on at; a new one begins.")
-@click.option("--max-events", type=click.IntRange(min=1), metavar="N", help="No more than N now. [default: no limit]")
+@click.option(
+    "--max-events",
+    "--limit",
+    "max_events",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="No more than N now. [default: no limit]",
+)
 @click.option(
     "--max-bytes",
     type=Parsed(parse_size, "SIZE"),
@@ -128,19 +128,18 @@ def read(
     """
     layout = find_layout(directory, read_dotenv(cwd))
     history, cursor = find_history(layout), Cursor(layout.directory, name)
-    chosen, render = filters_of(options), renderer(format)
-    budget = _Budget(max_events, max_bytes)
+    render, budget = renderer(format), _Budget(max_events, max_bytes)
     with (
         readable(layout.directory),
         cursor.held(),
-        standard_output() as output,
         Reader(history, cursor.load(), on_restart=say) as reader,
         damage_counter() as on_damage,
     ):
-        _write(output, _heading(format))
+        where = filters_of(options, history).where
+        write_out(_heading(format))
         while not budget.spent and (block := reader.read(_BATCH_BYTES)) is not None:
-            place, shown = _batch(block, chosen.where, render, budget, on_damage)
-            _write(output, shown)
+            place, shown = _batch(block, where, render, budget, on_damage)
+            write_out(shown)
             cursor.save(place)
 
 
@@ -187,11 +186,6 @@ def _rendered(data: bytes, where: Where, render: Render, on_damage: Callable[[by
 
 def _heading(format: str) -> list[bytes]:
     return [csv_header()] if format == "csv" else []
-
-
-def _write(output: BinaryIO, lines: list[bytes]) -> None:
-    output.write(b"".join(lines))
-    output.flush()
 
 
 def _pass_over(_line: bytes) -> None:

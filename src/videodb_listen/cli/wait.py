@@ -71,11 +71,12 @@ def wait(
     videodb-listen wait --channel transcript --grep budget
     """
     session = options["sessions"][-1] if options["sessions"] else None
-    chosen = filters_of(options)
+    layout = find_layout(directory, read_dotenv(cwd))
+    with readable(layout.directory):
+        chosen = filters_of(options, History(layout.directory))
     if not events_wanted and chosen.where is query.ANY:
         raise click.UsageError("name an event to wait for, or a filter")
-    awaited = Awaited(events_wanted, chosen.where, session)
-    verdict = wait_for(find_layout(directory, read_dotenv(cwd)), awaited, begin, timeout_s)
+    verdict = wait_for(layout, Awaited(events_wanted, chosen.where, session), begin, timeout_s)
     click.echo(verdict.line if path is None else _field(verdict.event, path), nl=path is not None)
 
 

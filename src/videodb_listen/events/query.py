@@ -9,7 +9,7 @@ matching line holds; what holds none is passed over by a search that runs at the
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ from videodb_listen.view import (
     session_of,
     stream_name_of,
     stream_of,
+    streams_in,
     text_of,
 )
 
@@ -95,9 +96,16 @@ def stream(*names: str) -> Where:
 
 
 def session(*ids: str) -> Where:
-    """Events that name one of these capture sessions."""
+    """Events that name one of these capture sessions. Those of its streams do not: see `streams_of`."""
     wanted = frozenset(ids)
     return Where(lambda event: session_of(event) in wanted, _needles(*ids))
+
+
+def streams_of(blocks: Iterable[bytes], *sessions: str) -> list[str]:
+    """The ids of the streams that `blocks`, whole lines, say belong to one of these capture sessions."""
+    named = session(*sessions)
+    lifecycle = (event for data in blocks for _, event in select(data, named, lambda _: None))
+    return list(dict.fromkeys(stream for event in lifecycle for stream in streams_in(event)))
 
 
 def grep(pattern: str) -> Where:
