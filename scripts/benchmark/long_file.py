@@ -10,7 +10,7 @@ import os
 import time
 from pathlib import Path
 
-EVERY_MS = 10
+EVERY_MS = 50  # several pipelines on several streams
 
 _TIME, _UNIX = b"YYYY-MM-DDThh:mm:ss", b"UUUUUUUUUU"
 

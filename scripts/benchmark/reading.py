@@ -7,7 +7,7 @@ With more runs in one file, only those before the last would be read through.
 
 The file is in the page cache: what is compared is work, not a disk. Every figure is of a whole process, from an
 interpreter's start to its end. All alerts are asked for in three ways, round by round, and all three must find the same
-number of them; ratios are taken within each round, as `flood` does. The last ten minutes are some 60,000 events here,
+number of them; ratios are taken within each round, as `flood` does. The last ten minutes are some 12,000 events here,
 which are shown as text unless json is asked for.
 """
 

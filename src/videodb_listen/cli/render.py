@@ -6,14 +6,27 @@ import csv
 import io
 import shutil
 import sys
+import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import click
 
 from videodb_listen.display import shorten, visible
-from videodb_listen.view import View
+from videodb_listen.view import (
+    Event,
+    View,
+    channel_of,
+    final_of,
+    label_of,
+    name_of,
+    received_of,
+    stream_name_of,
+    stream_of,
+    text_of,
+)
 
 FORMATS = ("text", "json", "csv")
 
@@ -41,8 +54,8 @@ def renderer(format: str) -> Render:
         return lambda _, event: _safe(csv_row(View.of(event))) if terminal else csv_row(View.of(event))
     if terminal:
         columns = shutil.get_terminal_size().columns
-        return lambda _, event: _row(View.of(event), columns).encode() + b"\n"
-    return lambda _, event: " ".join(_cells(View.of(event))).rstrip().encode() + b"\n"
+        return lambda _, event: _row(event, columns).encode() + b"\n"
+    return lambda _, event: " ".join(_cells(event)).rstrip().encode() + b"\n"
 
 
 def _safe(line: bytes) -> bytes:
@@ -73,23 +86,35 @@ def _csv(cells: object) -> bytes:
     return text.getvalue().encode()
 
 
-def _cells(view: View) -> tuple[str, str, str, str]:
-    moment = "" if view.received_s is None else datetime.fromtimestamp(view.received_s).astimezone()
-    when = f"{moment:%Y-%m-%d %H:%M:%S}" if moment else "-"
-    name = view.name if view.channel == "capture_session" else view.channel
-    words = f"{view.label}: {view.text}" if view.label and view.text != view.label else view.text
-    return when, visible(name), visible(view.stream_name or view.stream or "-"), visible(words if words != name else "")
+def _cells(event: Event) -> tuple[str, str, str, str]:
+    channel, label, text = channel_of(event), label_of(event), text_of(event)
+    name = name_of(event) if channel == "capture_session" else channel
+    words = f"{label}: {text}" if label and text != label else text
+    stream = stream_name_of(event) or stream_of(event) or "-"
+    return _local(received_of(event)), visible(name), visible(stream), visible(words if words != name else "")
 
 
-def _row(view: View, columns: int) -> str:
+def _local(moment_s: float | None) -> str:
+    return "-" if moment_s is None else _local_second(int(moment_s))
+
+
+@lru_cache(maxsize=4)  # neighbours share their second
+def _local_second(second: int) -> str:
+    try:
+        return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
+    except (ValueError, OverflowError, OSError):
+        return str(second)
+
+
+def _row(event: Event, columns: int) -> str:
     """A row of aligned cells, cut to the width of the terminal; what is interim is dim."""
-    when, name, stream, words = _cells(view)
+    when, name, stream, words = _cells(event)
     name = shorten(name, 28).ljust(_CHANNEL_COLUMNS)
     stream = shorten(stream, _STREAM_COLUMNS).ljust(_STREAM_COLUMNS)
     clock = when[11:].rjust(8)
     text = shorten(words, max(10, columns - len(f"{clock} {name} {stream} ")))
-    coloured = click.style(name, fg=_COLOURS.get(view.channel))
-    return f"{clock} {coloured} {stream} {click.style(text, dim=True) if view.final is False else text}"
+    coloured = click.style(name, fg=_COLOURS.get(channel_of(event)))
+    return f"{clock} {coloured} {stream} {click.style(text, dim=True) if final_of(event) is False else text}"
 
 
 def _iso(moment_s: float | None) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import click
 import orjson
 
 from videodb_listen import presence
-from videodb_listen.cli.files import readable
+from videodb_listen.cli.files import readable, write_out
 from videodb_listen.cli.filters import MOMENT, content_options, filters_of
 from videodb_listen.cli.options import Parsed, directory_options, find_layout, read_dotenv
 from videodb_listen.display import visible
@@ -76,13 +78,20 @@ def wait(
         chosen = filters_of(options, History(layout.directory))
     if not events_wanted and chosen.where is query.ANY:
         raise click.UsageError("name an event to wait for, or a filter")
-    verdict = wait_for(layout, Awaited(events_wanted, chosen.where, session), begin, timeout_s)
-    click.echo(verdict.line if path is None else _field(verdict.event, path), nl=path is not None)
+    wait_for(layout, Awaited(events_wanted, chosen.where, session), begin, timeout_s, found=partial(_print, path))
 
 
-def wait_for(layout: Layout, awaited: Awaited, begin: str | float, timeout_s: float | None) -> Verdict:
-    """The event that is waited for. `begin` is `start`, `now` or unix seconds; `timeout_s` None: for ever.
+def wait_for(
+    layout: Layout,
+    awaited: Awaited,
+    begin: str | float,
+    timeout_s: float | None,
+    *,
+    found: Callable[[Verdict], None] = lambda _: None,
+) -> None:
+    """Return when the event is there. `begin` is `start`, `now` or unix seconds; `timeout_s` None: for ever.
 
+    `found` gets the event at once: to stop watching the files can take longer than all the rest.
     Raises NotRunning, TimedOut, and an error of status 1 when the session failed.
     """
     deadline = float("inf") if timeout_s is None else time.monotonic() + timeout_s
@@ -100,7 +109,8 @@ def wait_for(layout: Layout, awaited: Awaited, begin: str | float, timeout_s: fl
             for block in blocks:
                 _feed(awaited, block, wanted, live=live)
             if awaited.verdict is not None:
-                return _checked(awaited.verdict)
+                found(_checked(awaited.verdict))
+                return
             if not held:
                 raise NotRunning(
                     f"the event is not there, and no listener runs in {layout.directory}",
@@ -143,6 +153,10 @@ def _checked(verdict: Verdict) -> Verdict:
             f"the session failed: {visible(orjson.dumps(error).decode())}", fix="see its line: videodb-listen tail"
         )
     return verdict
+
+
+def _print(path: str | None, verdict: Verdict) -> None:
+    write_out([verdict.line if path is None else _field(verdict.event, path).encode() + b"\n"])
 
 
 def _field(event: dict[str, Any], path: str) -> str:
