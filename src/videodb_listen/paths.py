@@ -93,6 +93,11 @@ def time_of_stamp(stamp: str) -> datetime:
     return datetime.strptime(stamp, "%Y%m%dT%H%M%S.%fZ").replace(tzinfo=UTC)
 
 
+def directory_in(environ: Mapping[str, str]) -> str | None:
+    """The directory that the environment names, None when it names none; empty variables count as unset."""
+    return environ.get("VIDEODB_LISTEN_DIR") or environ.get(DIRECTORY_NAME) or None
+
+
 def state_directory(chosen: str | None, environ: Mapping[str, str]) -> Path:
     """The directory: `chosen`, else ${XDG_STATE_HOME:-$HOME/.local/state}/videodb, on every platform.
 

@@ -143,7 +143,6 @@ class Peer:
             if len(chunk) >= CHUNK_BYTES:
                 await self.raw(bytes(chunk))
                 chunk.clear()
-                self._changes.tell()
         await self.raw(bytes(chunk))
 
     async def raw(self, data: bytes) -> None:
@@ -211,10 +210,6 @@ class Peer:
     async def wait_gone(self) -> None:
         """Wait until the client's end of the stream is closed."""
         await self.until(lambda: self.gone, f"the end of {self!r}")
-
-    async def until_sent(self, count: int) -> None:
-        """Wait until a burst that is under way has sent so many messages."""
-        await self.until(lambda: len(self.sent) >= count, f"{count} messages sent by {self!r}")
 
     async def until(self, condition: Callable[[], bool], what: str) -> None:
         """Wait until `condition` holds, looking after each frame."""

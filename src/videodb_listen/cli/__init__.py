@@ -108,7 +108,8 @@ def cli() -> None:
     \b
     videodb-listen start --clear                 record in the background
     WS_ID=$(videodb-listen id)                   the id that sessions report to
-    tail -f ~/.local/state/videodb/videodb_events.jsonl
+    videodb-listen wait capture_session.active   block until it happens
+    videodb-listen tail -f                       see what comes
     videodb-listen stop
 
     Without a command it is run: videodb-listen --clear, videodb-listen ./out.

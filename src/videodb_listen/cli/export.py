@@ -16,7 +16,7 @@ import click
 from videodb_listen.cli.files import damage_counter, find_history, readable, say, standard_output, writable
 from videodb_listen.cli.filters import Filters, filter_options, filters_of
 from videodb_listen.cli.options import directory_options, find_layout, read_dotenv
-from videodb_listen.cli.render import csv_header, csv_row
+from videodb_listen.cli.render import csv_header, csv_row, for_stdout
 from videodb_listen.errors import DirectoryUnusable
 from videodb_listen.events import query
 from videodb_listen.events.cues import cues_of
@@ -62,16 +62,16 @@ def export(format: str, output: str | None, directory: str | None, cwd: str | No
     reading = _reading(history, Run.of(read_state(layout)), chosen, shown=output is not None and sys.stderr.isatty())
     with _target(output) as file:
         if format == "csv":
-            _write_table(reading, file)
+            _write_table(reading, file, for_stdout if output is None else bytes)
         else:
             _write_subtitles(format, reading, file)
 
 
-def _write_table(reading: Reading, file: BinaryIO) -> None:
+def _write_table(reading: Reading, file: BinaryIO, fit: Callable[[bytes], bytes]) -> None:
     """A row an event, as they are read: a history of any size needs no more memory than a short one."""
     file.write(csv_header())
     with reading as events:
-        file.writelines(csv_row(View.of(event)) for event in events)
+        file.writelines(fit(csv_row(View.of(event))) for event in events)
 
 
 def _write_subtitles(format: str, reading: Reading, file: BinaryIO) -> None:

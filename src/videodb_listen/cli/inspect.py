@@ -10,9 +10,10 @@ from typing import Any
 import click
 import orjson
 
-from videodb_listen.cli.files import find_history, readable
+from videodb_listen.cli.files import find_history, readable, write_out
 from videodb_listen.cli.filters import filter_options, filters_of
 from videodb_listen.cli.options import directory_options, find_layout, read_dotenv
+from videodb_listen.cli.render import for_stdout
 from videodb_listen.display import shorten, visible
 from videodb_listen.events.damage import DAMAGE, NOTED, Spot
 from videodb_listen.events.journal import Gap, Journal, read_journal
@@ -56,7 +57,7 @@ def stats(directory: str | None, cwd: str | None, as_json: bool, **options: Any)
         journal = read_journal(layout.journal)
     gaps = [gap for gap in journal.gaps if gap.touches(chosen.since_s, until_s)]
     if as_json:
-        click.echo(orjson.dumps(_described_stats(found, gaps)))
+        write_out([for_stdout(orjson.dumps(_described_stats(found, gaps)) + b"\n")])
     else:
         click.echo("\n".join(_stats_screen(found, gaps, layout)))
 
@@ -78,7 +79,7 @@ def verify(directory: str | None, cwd: str | None, as_json: bool) -> None:
         report = look_for_damage(find_history(layout), layout)
         journal = read_journal(layout.journal)
     if as_json:
-        click.echo(orjson.dumps(_described_report(report, journal)))
+        write_out([for_stdout(orjson.dumps(_described_report(report, journal)) + b"\n")])
     else:
         click.echo("\n".join(_report_screen(report, journal, layout)))
     if report.damaged:

@@ -19,7 +19,7 @@ import click
 
 from videodb_listen.cli import IMPLICIT, require_directory_word
 from videodb_listen.errors import ConfigurationError
-from videodb_listen.paths import DIRECTORY_NAME, Layout, state_directory
+from videodb_listen.paths import DIRECTORY_NAME, Layout, directory_in, state_directory
 from videodb_listen.settings import DOTENV_NAMES, OPTIONS, Option, Settings, resolve
 
 log = logging.getLogger(__name__)
@@ -88,7 +88,7 @@ def chosen_directory(argument: str | None, option: str | None) -> str | None:
 
 def find_layout(directory: str | None, dotenv: Mapping[str, str]) -> Layout:
     """The layout that a command works on: `--dir`, else the environment, else `.env`, else the default."""
-    chosen = directory or os.environ.get("VIDEODB_LISTEN_DIR") or os.environ.get(DIRECTORY_NAME)
+    chosen = directory or directory_in(os.environ)
     return Layout(state_directory(chosen or dotenv.get(DIRECTORY_NAME), os.environ))
 
 

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import click
@@ -47,20 +47,26 @@ Render = Callable[[bytes, Mapping[str, Any]], bytes]
 
 def renderer(format: str) -> Render:
     """How `format`, one of FORMATS, shows an event on stdout as it is: a terminal gets colours and one row each."""
-    terminal = sys.stdout is not None and sys.stdout.isatty()
     if format == "json":
-        return (lambda line, _: _safe(line)) if terminal else lambda line, _: line
+        return lambda line, _: for_stdout(line)
     if format == "csv":
-        return lambda _, event: _safe(csv_row(View.of(event))) if terminal else csv_row(View.of(event))
-    if terminal:
+        return lambda _, event: for_stdout(csv_row(View.of(event)))
+    if _is_terminal():
         columns = shutil.get_terminal_size().columns
         return lambda _, event: _row(event, columns).encode() + b"\n"
     return lambda _, event: " ".join(_cells(event)).rstrip().encode() + b"\n"
 
 
-def _safe(line: bytes) -> bytes:
-    """`line` for a terminal: what could steer it is written out."""
+def for_stdout(line: bytes) -> bytes:
+    """`line` as it is; for a terminal, what could steer it is written out."""
+    if not _is_terminal():
+        return line
     return visible(line.decode("utf-8", "backslashreplace").removesuffix("\n")).encode() + b"\n"
+
+
+@cache
+def _is_terminal() -> bool:
+    return sys.stdout is not None and sys.stdout.isatty()
 
 
 def csv_header() -> bytes:

@@ -14,6 +14,7 @@ from videodb_listen import presence
 from videodb_listen.cli.files import readable, write_out
 from videodb_listen.cli.filters import MOMENT, content_options, filters_of
 from videodb_listen.cli.options import Parsed, directory_options, find_layout, read_dotenv
+from videodb_listen.cli.render import for_stdout
 from videodb_listen.display import visible
 from videodb_listen.errors import ListenError, NotRunning, TimedOut
 from videodb_listen.events import query
@@ -156,7 +157,7 @@ def _checked(verdict: Verdict) -> Verdict:
 
 
 def _print(path: str | None, verdict: Verdict) -> None:
-    write_out([verdict.line if path is None else _field(verdict.event, path).encode() + b"\n"])
+    write_out([for_stdout(verdict.line) if path is None else _field(verdict.event, path).encode() + b"\n"])
 
 
 def _field(event: dict[str, Any], path: str) -> str:

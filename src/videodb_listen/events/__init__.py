@@ -1,7 +1,7 @@
 """The read side: find, follow and wait for events. It meets the listener only in the format of its files.
 
 `source` is everywhere a state directory, whose rotated files are read as one with the events file, or one events file
-alone; None is the directory that the commands use when none is named.
+alone; None is the directory that the environment names, else the default one. No `.env` is read.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from videodb_listen.events.history import History
 from videodb_listen.events.query import ANY, Where, select
 from videodb_listen.events.reader import Reader
 from videodb_listen.events.seek import Run, read_since
-from videodb_listen.paths import DIRECTORY_NAME, Layout, state_directory
+from videodb_listen.paths import Layout, directory_in, state_directory
 from videodb_listen.presence import read_state
 from videodb_listen.units import format_duration
 
@@ -72,7 +72,7 @@ def wait_for(
 
 
 def _path(source: Source) -> Path:
-    return Path(source) if source else state_directory(os.environ.get(DIRECTORY_NAME), os.environ)
+    return Path(source) if source else state_directory(directory_in(os.environ), os.environ)
 
 
 def _run(source: Source) -> Run | None:

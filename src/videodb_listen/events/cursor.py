@@ -7,6 +7,7 @@ import dataclasses
 import fcntl
 import os
 import re
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,12 +39,22 @@ class Cursor:
         """Keep other readers of this name out for the length of the block. Raises DirectoryUnusable."""
         with self._explained():
             self._path.parent.mkdir(mode=0o700, exist_ok=True)
+            self._refuse_traps()
             descriptor = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
         finally:
             os.close(descriptor)
+
+    def _refuse_traps(self) -> None:
+        """In a shared directory somebody may have made `cursors` before us, to have us write through what is in it."""
+        status = self._path.parent.lstat()
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o022:
+            raise DirectoryUnusable(
+                f"{self._path.parent} is not a directory of yours that nobody else can write to",
+                fix="remove it, or use a directory of your own",
+            )
 
     def load(self) -> Place:
         """Where it stands; the beginning when it is new. Raises DirectoryUnusable when the file is no cursor."""

@@ -151,12 +151,21 @@ def _lines(data: bytes) -> Iterator[bytes]:
 
 def _lines_with(data: bytes, needles: tuple[bytes, ...]) -> Iterator[bytes]:
     """The lines that hold one of `needles`, in order."""
-    hits = {needle: data.find(needle) for needle in needles}
-    while hits := {needle: at for needle, at in hits.items() if at >= 0}:
-        at = min(hits.values())
-        start, end = data.rfind(b"\n", 0, at) + 1, data.find(b"\n", at) + 1
+    hits = {needle: at for needle in needles if (at := data.find(needle)) >= 0}
+    while len(hits) > 1:
+        start, end = _line_around(data, min(hits.values()))
         yield data[start:end]
-        hits = {needle: found if found >= end else data.find(needle, end) for needle, found in hits.items()}
+        later = {needle: at if at >= end else data.find(needle, end) for needle, at in hits.items()}
+        hits = {needle: at for needle, at in later.items() if at >= 0}
+    for needle, at in hits.items():  # one is left, as nearly always: no need to ask which comes first
+        while at >= 0:
+            start, end = _line_around(data, at)
+            yield data[start:end]
+            at = data.find(needle, end)
+
+
+def _line_around(data: bytes, at: int) -> tuple[int, int]:
+    return data.rfind(b"\n", 0, at) + 1, data.find(b"\n", at) + 1
 
 
 def _needles(*words: str) -> tuple[bytes, ...] | None:

@@ -50,6 +50,23 @@ def test_a_directory_that_cannot_be_written_is_said(tmp_path: Path) -> None:
         pytest.fail("held")
 
 
+@pytest.mark.parametrize("trap", ["link", "writable", "a file"])
+def test_a_directory_of_cursors_that_others_may_have_made_is_refused(tmp_path: Path, trap: str) -> None:
+    victim = tmp_path / "victim"
+    victim.mkdir(mode=0o700)
+    cursors = tmp_path / "cursors"
+    if trap == "link":
+        cursors.symlink_to(victim)
+    elif trap == "a file":
+        cursors.touch()
+    else:
+        cursors.mkdir()
+        cursors.chmod(0o777)
+    with pytest.raises(DirectoryUnusable, match="cursors"), Cursor(tmp_path, "a").held():
+        pytest.fail("held")
+    assert list(victim.iterdir()) == []
+
+
 def test_two_readers_of_one_name_take_turns(tmp_path: Path) -> None:
     order: list[str] = []
     inside = threading.Event()
