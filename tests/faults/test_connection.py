@@ -135,7 +135,7 @@ async def test_a_reset_with_4_megabytes_under_way_leaves_a_prefix_without_hole_o
     sent, kept = [*first.sent, *backend.peers[1].sent], on_disk(site)
     fired = f"{under_way} bytes in the kernel at the RST; journal: {site.journal('lost')[0]['reason']}"
     reader = "whose reader is stopped" if stalled else "whose reader runs"
-    ledger.row("2", f"RST into 4 MB, {reader}", sent=len(sent), on_disk=len(kept), fired=fired)
+    ledger.row("2", f"RST in the middle of 4 MB, {reader}", sent=len(sent), on_disk=len(kept), fired=fired)
     whole, rest = kept[:-AFTER], kept[-AFTER:]
     assert whole == first.sent[: len(whole)]
     assert len(whole) >= BEFORE
