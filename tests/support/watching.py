@@ -3,33 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
-import errno
 import os
-import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from inotify_simple import INotify, flags
+
 from support.waiting import LIMIT_S, Changes
 
-_IN_MODIFY, _IN_ATTRIB, _IN_CLOSE_WRITE, _IN_MOVED, _IN_CREATE, _IN_DELETE = 0x2, 0x4, 0x8, 0xC0, 0x100, 0x200
-_ALL = _IN_MODIFY | _IN_ATTRIB | _IN_CLOSE_WRITE | _IN_MOVED | _IN_CREATE | _IN_DELETE
-_HEAD = struct.calcsize("iIII")
+_ALL = flags.MODIFY | flags.ATTRIB | flags.CLOSE_WRITE | flags.MOVED_FROM | flags.MOVED_TO | flags.CREATE | flags.DELETE
 
 
 @contextmanager
-def _inotify(directory: Path) -> Iterator[int]:
-    libc = ctypes.CDLL(None, use_errno=True)
-    fd: int = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
-    if fd < 0:
-        raise OSError(ctypes.get_errno(), "inotify_init1")
-    try:
-        if libc.inotify_add_watch(fd, os.fsencode(directory), _ALL) < 0:
-            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(directory))
-        yield fd
-    finally:
-        os.close(fd)
+def _inotify(directory: Path) -> Iterator[INotify]:
+    with INotify() as inotify:
+        inotify.add_watch(directory, _ALL)
+        yield inotify
 
 
 def _nearest_directory(path: Path) -> Path:
@@ -47,28 +37,19 @@ async def changed_until(path: Path, condition: Callable[[], bool], *, limit_s: f
         def settled(watched: Path = directory) -> bool:
             return condition() or _nearest_directory(path) != watched
 
-        with _inotify(directory) as fd:
+        with _inotify(directory) as inotify:
             # Looked at only once the watch stands: otherwise a change in between would be missed.
-            def readable(fd: int = fd) -> None:
-                _empty(fd)
+            def readable(inotify: INotify = inotify) -> None:
+                inotify.read(timeout=0)
                 changes.tell()
 
-            loop.add_reader(fd, readable)
+            loop.add_reader(inotify, readable)
             try:
                 await changes.until(settled, f"a change of {path}: {_look(path)}", limit_s=limit_s)
             finally:
-                loop.remove_reader(fd)
+                loop.remove_reader(inotify)
         if _nearest_directory(path) == directory or condition():
             return
-
-
-def _empty(fd: int) -> None:
-    try:
-        while os.read(fd, 65536):
-            pass
-    except OSError as error:
-        if error.errno != errno.EAGAIN:
-            raise
 
 
 def _look(path: Path) -> str:

@@ -111,6 +111,9 @@ def replay(file: Path, port: int, speed: float) -> None:
     """Serve a recorded events file at its own pace, each frame as the server sent it.
 
     The replay starts when a client connects, and afterwards the connection stays open.
+
+    \b
+    videodb-listen emulator replay meeting.jsonl --speed 2
     """
     from videodb_listen.emulator.recording import parse
 
@@ -168,6 +171,9 @@ def trigger(event: str, changes: tuple[str, ...], base_url: str | None, connecti
     """Make a running emulator send one EVENT, e.g. transcript or capture_session.exported.
 
     The frame sent is printed on stdout. A VALUE that is JSON is taken as JSON, anything else as text.
+
+    \b
+    videodb-listen emulator trigger transcript --set data.text='Hello from the shell'
     """
     _known(event)
     order = {"event": event, "set": dict(_change(change) for change in changes), "connection_id": connection}
