@@ -47,12 +47,10 @@ def follow(source: Source = None, where: Where = ANY, *, since: float | None = N
     Close it, or use it as a context manager, to let go of the file. Raises OSError when a file cannot be read.
     """
     reader = Reader(History(_path(source)))
-    following = Follow(reader, _wanted(where, since))
-    if since is None:
+    backlog = None if since is None else read_since(reader, _run(source), since)
+    following = Follow(reader, _wanted(where, since), backlog)
+    if backlog is None:
         reader.jump(reader.history.end())
-    else:
-        for block in read_since(reader, _run(source), since):
-            following.take(block)
     return following
 
 

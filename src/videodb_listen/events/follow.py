@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any, Self
 
 from videodb_listen.events.query import ANY, Where, select
@@ -12,17 +12,17 @@ from videodb_listen.events.wake import LOOK_ANYWAY_S, POLL_S, Watch
 
 
 class Follow(Iterator[dict[str, Any]], AsyncIterator[dict[str, Any]]):
-    """The events that satisfy `where`, from where `reader` stands, for ever.
+    """The events that satisfy `where`: those in `backlog` (None: none), then from where `reader` stands, for ever.
 
-    `for event in ...` blocks until the next one, `async for event in ...` awaits it. Lines that are no JSON objects go
-    to `on_damage` and are passed over.
+    `for event in ...` blocks until the next one, `async for event in ...` awaits it. Lines that are no JSON objects are
+    passed over.
     """
 
-    def __init__(self, reader: Reader, where: Where = ANY, *, on_damage: Callable[[bytes], None] = lambda _: None):
+    def __init__(self, reader: Reader, where: Where = ANY, backlog: Iterator[Block] | None = None):
         self._watch = Watch(reader.history.directory, [reader.history.events.name])
         self._reader = reader
         self._where = where
-        self._on_damage = on_damage
+        self._backlog = backlog or iter(())
         self._found: deque[dict[str, Any]] = deque()
 
     def __enter__(self) -> Self:
@@ -35,10 +35,6 @@ class Follow(Iterator[dict[str, Any]], AsyncIterator[dict[str, Any]]):
         """Let go of the file and of the watch."""
         self._reader.close()
         self._watch.close()
-
-    def take(self, block: Block) -> None:
-        """Let the events of `block` come first."""
-        self._found.extend(event for _, event in select(block.data, self._where, self._on_damage))
 
     def poll(self, timeout_s: float | None = None) -> dict[str, Any] | None:
         """The next event, waiting for a change at most `timeout_s` seconds (None: a second); None when none came."""
@@ -68,8 +64,8 @@ class Follow(Iterator[dict[str, Any]], AsyncIterator[dict[str, Any]]):
 
     def _look(self) -> bool:
         """Whether an event is at hand, after reading on if none was."""
-        while not self._found and (block := self._reader.read()) is not None:
-            self.take(block)
+        while not self._found and (block := next(self._backlog, None) or self._reader.read()) is not None:
+            self._found.extend(event for _, event in select(block.data, self._where, _pass_over))
         return bool(self._found)
 
     async def _changed(self) -> None:
@@ -90,3 +86,7 @@ class Follow(Iterator[dict[str, Any]], AsyncIterator[dict[str, Any]]):
         finally:
             loop.remove_reader(descriptor)
         self._watch.changed()
+
+
+def _pass_over(_line: bytes) -> None:
+    pass

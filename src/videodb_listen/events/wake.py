@@ -18,6 +18,8 @@ from typing import Self
 if sys.platform == "linux":
     from inotify_simple import INotify, flags
 
+    _TOLD = flags.MODIFY | flags.CREATE | flags.MOVED_TO | flags.MOVED_FROM | flags.DELETE | flags.MOVE_SELF
+
 LOOK_ANYWAY_S = 1.0
 """How long a change may stay unseen that the kernel did not tell of: one on another machine, or a lock let go."""
 
@@ -72,7 +74,7 @@ class Watch:
         if self._inotify is None:
             return True
         told = self._inotify.read(timeout=math.ceil(within_s * 1000))
-        if any(event.mask & flags.IGNORED for event in told):  # the directory is gone, and the watch with it
+        if any(event.mask & (flags.IGNORED | flags.MOVE_SELF) for event in told):  # the directory is another one now
             self.close()
             return True
         return any(not self._names or event.name in self._names for event in told)
@@ -83,9 +85,7 @@ class Watch:
         with contextlib.suppress(OSError):  # no directory yet, or no watches left: then we look now and then
             inotify = INotify()
             try:
-                inotify.add_watch(
-                    self._directory, flags.MODIFY | flags.CREATE | flags.MOVED_TO | flags.MOVED_FROM | flags.DELETE
-                )
+                inotify.add_watch(self._directory, _TOLD)
             except OSError:
                 inotify.close()
                 raise
