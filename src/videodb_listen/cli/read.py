@@ -60,7 +60,7 @@ def tail(directory: str | None, cwd: str | None, count: int, follows: bool, form
         with Reader(history, end, on_restart=say) as reader:
             while follows:
                 for block in reader.blocks():
-                    write_out(_rendered(block.data, where, render, _pass_over))
+                    write_out(_rendered(block.data, where, render))
                 watch.wait()
 
 
@@ -180,13 +180,11 @@ def _batch(
     return Place(block.begin.after, block.end.head, offset), shown
 
 
-def _rendered(data: bytes, where: Where, render: Render, on_damage: Callable[[bytes], None]) -> list[bytes]:
+def _rendered(
+    data: bytes, where: Where, render: Render, on_damage: Callable[[bytes], None] = lambda _: None
+) -> list[bytes]:
     return [render(line, event) for line, event in select(data, where, on_damage)]
 
 
 def _heading(format: str) -> list[bytes]:
     return [csv_header()] if format == "csv" else []
-
-
-def _pass_over(_line: bytes) -> None:
-    pass

@@ -125,7 +125,7 @@ def wait_for(
 
 
 def _feed(awaited: Awaited, block: Block, wanted: query.Where, *, live: bool) -> None:
-    for line, event in query.select(block.data, wanted, lambda _: None):
+    for line, event in query.select(block.data, wanted):
         awaited.take(line, event, live=live)
 
 

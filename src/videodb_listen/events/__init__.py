@@ -36,7 +36,7 @@ def read_events(source: Source = None, where: Where = ANY, *, since: float | Non
     with Reader(History(_path(source))) as reader:
         blocks = reader.blocks() if since is None else read_since(reader, _run(source), since)
         for block in blocks:
-            for _, event in select(block.data, _wanted(where, since), _pass_over):
+            for _, event in select(block.data, _wanted(where, since)):
                 yield event
 
 
@@ -79,7 +79,3 @@ def _run(source: Source) -> Run | None:
 
 def _wanted(where: Where, since: float | None) -> Where:
     return where if since is None else query.since(since) & where
-
-
-def _pass_over(_line: bytes) -> None:
-    pass

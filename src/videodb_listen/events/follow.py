@@ -65,7 +65,7 @@ class Follow(Iterator[dict[str, Any]], AsyncIterator[dict[str, Any]]):
     def _look(self) -> bool:
         """Whether an event is at hand, after reading on if none was."""
         while not self._found and (block := next(self._backlog, None) or self._reader.read()) is not None:
-            self._found.extend(event for _, event in select(block.data, self._where, _pass_over))
+            self._found.extend(event for _, event in select(block.data, self._where))
         return bool(self._found)
 
     async def _changed(self) -> None:
@@ -86,7 +86,3 @@ class Follow(Iterator[dict[str, Any]], AsyncIterator[dict[str, Any]]):
         finally:
             loop.remove_reader(descriptor)
         self._watch.changed()
-
-
-def _pass_over(_line: bytes) -> None:
-    pass

@@ -72,7 +72,7 @@ def gap_of(record: Mapping[str, Any]) -> Gap | None:
 def _records(path: Path) -> Iterator[dict[str, Any]]:
     with Reader(History(path)) as reader:
         for block in reader.blocks():
-            for _, record in select(block.data, ANY, lambda _line: None):
+            for _, record in select(block.data, ANY):
                 yield record
 
 

@@ -53,7 +53,7 @@ def _limit(part: OpenPart, end: Place) -> int | None:
 def _backwards(part: OpenPart, end: int, where: Where) -> Iterator[list[Found]]:
     while end > 0:
         start = part.line_start(max(0, end - BLOCK_BYTES))
-        yield list(select(part.read_at(start, end - start), where, _pass_over))
+        yield list(select(part.read_at(start, end - start), where))
         end = start
 
 
@@ -62,9 +62,5 @@ def _forwards(part: OpenPart, where: Where) -> Iterator[Found]:
     while data := part.read_at(offset, BLOCK_BYTES):
         offset += len(data)
         whole = data.rfind(b"\n") + 1
-        yield from select(rest + data[:whole], where, _pass_over)
+        yield from select(rest + data[:whole], where)
         rest = data[whole:] if whole else rest + data
-
-
-def _pass_over(_line: bytes) -> None:
-    pass

@@ -104,7 +104,7 @@ def session(*ids: str) -> Where:
 def streams_of(blocks: Iterable[bytes], *sessions: str) -> list[str]:
     """The ids of the streams that `blocks`, whole lines, say belong to one of these capture sessions."""
     named = session(*sessions)
-    lifecycle = (event for data in blocks for _, event in select(data, named, lambda _: None))
+    lifecycle = (event for data in blocks for _, event in select(data, named))
     return list(dict.fromkeys(stream for event in lifecycle for stream in streams_in(event)))
 
 
@@ -129,7 +129,9 @@ def until(unix_s: float) -> Where:
     return Where(lambda event: (received_of(event) or 0.0) < unix_s)
 
 
-def select(data: bytes, where: Where, on_damage: Callable[[bytes], None]) -> Iterator[tuple[bytes, dict[str, Any]]]:
+def select(
+    data: bytes, where: Where, on_damage: Callable[[bytes], None] = lambda _: None
+) -> Iterator[tuple[bytes, dict[str, Any]]]:
     """The lines of `data` that satisfy `where`, each with its newline and as an object.
 
     `on_damage` gets each line that is no JSON object; a line that is ruled out without being parsed is not looked at.
