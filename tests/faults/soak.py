@@ -192,6 +192,7 @@ _WORDS = {
     "SIGHUP": "hup",
     "is not the file that was open any more": "move",
     "cannot be rotated": "move failed a rotation",
+    "the drain was cut": "stopped while frozen",
 }
 
 
@@ -208,4 +209,5 @@ def unexplained(stderr: str, soak: Soak) -> list[str]:
     connections = len(soak.legs)
     may = Counter(soak.did) + Counter({"connected": connections, "connected again": connections - 1})
     may["move failed a rotation"] = may["move"]
+    may["stopped while frozen"] = int(soak.legs[-1].ending == "freeze")
     return [*strange, *(f"{kind}: said {n} times, done {may[kind]}" for kind, n in said.items() if n > may[kind])]

@@ -70,3 +70,12 @@ async def test_what_no_fault_accounts_for_is_found_on_stderr() -> None:
     ]
     assert unexplained(fine + "Traceback (most recent call last):\n", soak) == ["Traceback (most recent call last):"]
     assert unexplained(fine + "[10:00:03] SIGHUP: opening\n", soak) == ["hup: said 1 times, done 0"]
+
+
+async def test_a_drain_may_be_cut_only_when_the_far_side_was_frozen_at_the_stop() -> None:
+    soak = Soak(1.0, random.Random(SEED))
+    cut = "[10:00:01] connected as a=\n[10:00:02] the drain was cut (--drain is 2s) before the server answered\n"
+    soak.legs.append(Leg())
+    assert unexplained(cut, soak) == ["stopped while frozen: said 1 times, done 0"]
+    soak.legs[-1].ending = "freeze"
+    assert unexplained(cut, soak) == []
