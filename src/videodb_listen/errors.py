@@ -1,11 +1,14 @@
 """Everything that can go wrong, grouped by what the caller can do about it.
 
 ListenError                        status  code
+├── SessionFailed                       1  session_failed        look at its error, start another session
 ├── Usage                               2  usage                 another command line
 ├── NotRunning                          3  not_running           start a listener
 ├── NotConnected                        4  not_connected         wait
+├── RequestRefused                     65  request_refused       ask for something else
 ├── Unavailable                        69  unavailable           try again later
 ├── Bug                                70  bug                   report it
+├── RecorderFailed                     71  recorder_failed       start the recorder again
 ├── DirectoryUnusable                  73  directory_unusable    another directory
 ├── SinkError                          74  io_error              mend the disk
 ├── DirectoryBusy                      75  directory_busy        stop the other listener
@@ -29,11 +32,13 @@ class ListenError(Exception):
     """A failure that the person or program at the shell can act on.
 
     `message` says what happened, with the value; `fix` says what to do. Both are lower case, with no full stop.
+    `http_status` is what the API answered, None when it is not the API's answer that failed.
     """
 
     status: ClassVar[int]
     code: ClassVar[str]
     retryable: ClassVar[bool] = False
+    http_status: int | None = None
 
     def __init__(self, message: str, *, fix: str) -> None:
         super().__init__(message)
@@ -54,6 +59,12 @@ class ListenError(Exception):
         return {"error": self.message, "code": self.code, "fix": self.fix, "retryable": self.retryable}
 
 
+class SessionFailed(ListenError):
+    """The capture session, or its export, has failed: what was waited for will not come."""
+
+    status, code = 1, "session_failed"
+
+
 class Usage(ListenError):
     """The command line is wrong."""
 
@@ -70,6 +81,15 @@ class NotConnected(ListenError):
     """A listener runs, but has no live connection at this moment."""
 
     status, code, retryable = 4, "not_connected", True
+
+
+class RequestRefused(ListenError):
+    """What was asked for is refused, and would be again: no such session, a field that is wrong, a wrong order."""
+
+    status, code = 65, "request_refused"
+
+    def __init__(self, message: str, *, fix: str = "check the ids and what was asked for") -> None:
+        super().__init__(message, fix=fix)
 
 
 class Unavailable(ListenError):
@@ -103,6 +123,12 @@ class Bug(ListenError):
             f"unexpected {type(exc).__name__}: {exc}",
             fix="please report it; run and start say more with --log-level debug",
         )
+
+
+class RecorderFailed(ListenError):
+    """The recorder process could not be started, ended, or refused a command."""
+
+    status, code = 71, "recorder_failed"
 
 
 class DirectoryUnusable(ListenError):

@@ -18,11 +18,14 @@ def test_the_tree_in_the_docstring_is_the_tree() -> None:
 
 def test_statuses_are_those_that_scripts_rely_on() -> None:
     assert {kind.code: kind.status for kind in KINDS} == {
+        "session_failed": 1,
         "usage": 2,
         "not_running": 3,
         "not_connected": 4,
+        "request_refused": 65,
         "unavailable": 69,
         "bug": 70,
+        "recorder_failed": 71,
         "directory_unusable": 73,
         "io_error": 74,
         "directory_busy": 75,

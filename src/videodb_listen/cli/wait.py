@@ -16,7 +16,7 @@ from videodb_listen.cli.filters import MOMENT, content_options, filters_of
 from videodb_listen.cli.options import Parsed, directory_options, find_layout, read_dotenv
 from videodb_listen.cli.render import for_stdout
 from videodb_listen.display import visible
-from videodb_listen.errors import ListenError, NotRunning, TimedOut
+from videodb_listen.errors import NotRunning, SessionFailed, TimedOut
 from videodb_listen.events import query
 from videodb_listen.events.history import History
 from videodb_listen.events.reader import Block, Reader
@@ -28,12 +28,6 @@ from videodb_listen.units import format_duration, parse_duration
 
 _PUBLISHED_WITHIN_S = 2.0  # a listener that has just taken the lock needs a moment to say when it began
 _LOOK_AGAIN_S = 0.02
-
-
-class _SessionFailed(ListenError):
-    """The session that was waited for failed."""
-
-    status, code = 1, "session_failed"
 
 
 def _from(text: str) -> str | float:
@@ -150,7 +144,7 @@ def _is_of_the_holder(state: presence.State | None, layout: Layout) -> bool:
 def _checked(verdict: Verdict) -> Verdict:
     if verdict.failed:
         error = verdict.event.get("data", {})
-        raise _SessionFailed(
+        raise SessionFailed(
             f"the session failed: {visible(orjson.dumps(error).decode())}", fix="see its line: videodb-listen tail"
         )
     return verdict

@@ -1,0 +1,1 @@
+"""The client side: sessions, their streams, and the recorder on this machine."""
