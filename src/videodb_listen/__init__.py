@@ -5,24 +5,40 @@
     for event in read_events(where=query.channel("transcript") & query.final()):
         print(event["data"]["text"])
 
-The names are loaded when they are first used: every command imports this package, and few of them read events.
+    from videodb_listen import CaptureClient, connect
+
+    session = connect().create_capture_session(end_user_id="user-1")
+
+The names are loaded when they are first used: every command imports this package, and few of them read events or
+record any.
 """
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from videodb_listen.version import __version__
 
 if TYPE_CHECKING:
+    from videodb_listen.capture import CaptureClient, connect
     from videodb_listen.events import Where, follow, query, read_events, wait_for
 
-__all__ = ["Where", "__version__", "follow", "query", "read_events", "wait_for"]
+__all__ = [
+    "CaptureClient",
+    "Where",
+    "__version__",
+    "connect",
+    "follow",
+    "query",
+    "read_events",
+    "wait_for",
+]
+
+_HOMES = dict.fromkeys(["CaptureClient", "connect"], "videodb_listen.capture")
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from videodb_listen import events
-
-    return getattr(events, name)
+    return getattr(importlib.import_module(_HOMES.get(name, "videodb_listen.events")), name)

@@ -129,6 +129,15 @@ def hello_id(frame: bytes) -> str | None:
     return connection_id
 
 
+def decode_frame(frame: bytes) -> dict[str, Any]:
+    """The event in `frame`, for a program that takes it at once; one that is no JSON object is wrapped as in a line."""
+    try:
+        event = orjson.loads(frame)
+    except orjson.JSONDecodeError:
+        event = None
+    return event if type(event) is dict else decode_line(b"{" + _wrapped(frame))
+
+
 def decode_line(line: bytes) -> dict[str, Any]:
     """The event in `line`. Raises ValueError when it is not a JSON object: damage, or a line still being written."""
     event = orjson.loads(line)

@@ -1,0 +1,48 @@
+"""A server that writes down what it is asked, an account on it, and a clock that only sleeping moves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from support.recording import RecordingServer
+from videodb_listen.capture import Connection, connect
+from videodb_listen.rest import Api
+
+
+@pytest.fixture
+def server() -> Iterator[RecordingServer]:
+    with RecordingServer() as server:
+        yield server
+
+
+@pytest.fixture
+def conn(server: RecordingServer, monkeypatch: pytest.MonkeyPatch) -> Connection:
+    monkeypatch.delenv("VIDEO_DB_API", raising=False)
+    return connect("sk-secret", base_url=server.url)
+
+
+class Clock:
+    """A clock that only goes on when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+        self.slept: list[float] = []
+
+    def __call__(self) -> float:
+        return self.now_s
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now_s += seconds
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def api(server: RecordingServer, clock: Clock) -> Api:
+    return Api(server.url, "sk-secret", clock, clock.sleep)
