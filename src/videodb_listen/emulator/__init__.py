@@ -3,11 +3,13 @@
 It imports nothing from the rest of this package, so a mistake in the listener cannot be cancelled by the same
 mistake here. The rooms, from pure to thin:
 
-- `templates`: placeholders, made-up ids, the table of events that can be triggered;
-- `scenario`: a session as a list of steps, read from JSON;
-- `recording`: an events file turned back into the frames that the server sent;
-- `world`: what the backend knows and says, and when; no socket, no clock, no asyncio;
+- `dialect`, `ids`: the shapes of events, and of what they name;
+- `templates`, `scenario`, `recording`: a session as a list of frames, written or recorded, and what fills its blanks;
+- `world`: connections, and the scripted session that is played to them;
+- `account`: everything that REST knows: sessions (`capture`), streams, transcriptions, indexes, alerts;
+- `agenda`, `script`, `player`, `records`: what works on a stream, said and seen when, kept and told;
+- `operations`, `fields`: the API as a table, and requests read with their types;
 - `chaos`: a plan of faults, and which connection gets which;
 - `wire`: one WebSocket down to its TCP connection, where those faults happen;
-- `server`: the REST and WebSocket surface over one world (needs the extra `videodb-listen[emulator]`).
+- `routes`, `server`: HTTP and WebSockets over all that (needs the extra `videodb-listen[emulator]`).
 """

@@ -1,7 +1,8 @@
-"""REST and WebSocket over one `World`: this module moves bytes and waits, the world decides.
+"""The running backend: HTTP and WebSockets over one `World` and one `Account`.
 
-The REST surface is the part of the public API that leads to a connection (docs.videodb.io, API reference;
-videodb 0.5.1 `client.py`): list and get collections, get a WebSocket URL. `POST /emulator/trigger` is ours.
+This module moves bytes and waits; what is known and said is decided there, and `routes` serves most of REST. Here are
+the WebSocket URL (docs.videodb.io, API reference; videodb 0.5.1 `client.py`), the WebSocket itself, and
+`POST /emulator/trigger`, which is ours.
 """
 
 import asyncio
@@ -10,27 +11,27 @@ import logging
 import math
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
-from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.websockets import WebSocket
 
+from videodb_listen.emulator.account import Account
 from videodb_listen.emulator.chaos import Chaos, Fault
+from videodb_listen.emulator.dialect import Dialect
+from videodb_listen.emulator.routes import HANDLERS, authenticate, both_slashes, routes, success
 from videodb_listen.emulator.scenario import Scenario, load
 from videodb_listen.emulator.templates import TemplateError
 from videodb_listen.emulator.wire import Transports, Wire, served
-from videodb_listen.emulator.world import World
+from videodb_listen.emulator.world import Performance, World, encode
 
 log = logging.getLogger(__name__)
-
-Endpoint = Callable[[Request], Awaitable[JSONResponse]]
 
 
 def steady_clock() -> Callable[[], float]:
@@ -39,33 +40,23 @@ def steady_clock() -> Callable[[], float]:
     return lambda: started_s + time.monotonic()
 
 
-def _success(data: dict[str, Any]) -> JSONResponse:
-    return JSONResponse({"success": True, "data": data})
-
-
-async def _error(_request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)
-    envelope = {"success": False, "message": error.detail}
-    return JSONResponse(envelope, status_code=error.status_code, headers=error.headers)
-
-
 class Emulator:
     """A running backend: `base_url` is where it is, `world` is what it knows.
 
-    `idle` is set while no connection is open.
+    `account` is what REST knows. `idle` is set while no connection is open.
     """
 
-    def __init__(self, world: World, base_url: str, clock: Callable[[], float], chaos: Chaos) -> None:
+    def __init__(self, world: World, account: Account, base_url: str, clock: Callable[[], float], chaos: Chaos) -> None:
         self.world = world
+        self.account = account
         self.transports: Transports = {}
         self.base_url = base_url
-        self.app = Starlette(routes=self._routes(), exception_handlers={HTTPException: _error})
-        # A redirect would hide that clients and the API reference disagree about the slash: both are served.
-        self.app.router.redirect_slashes = False
         self._clock = clock
         self._chaos = chaos
         self._wires: dict[str, Wire] = {}
-        self._started = asyncio.Event()
+        self._stirred = asyncio.Event()
+        self.app = Starlette(routes=self._routes(), exception_handlers=HANDLERS)
+        self.app.router.redirect_slashes = False
         self.idle = asyncio.Event()
         self.idle.set()
 
@@ -73,43 +64,25 @@ class Emulator:
         return f"<Emulator {self.base_url}: {len(self._wires)} connections>"
 
     def _routes(self) -> list[BaseRoute]:
-        table: list[tuple[str, str, Endpoint]] = [
-            ("GET", "/collection", self._list_collections),
-            ("GET", "/collection/{collection_id}", self._get_collection),
-            ("GET", "/collection/{collection_id}/websocket", self._get_websocket),
-            ("POST", "/emulator/trigger", self._trigger),
+        return [
+            *both_slashes("GET", "/collection/{collection_id}/websocket", self._get_websocket),
+            *both_slashes("POST", "/emulator/trigger", self._trigger),
+            *routes(self.account, self._clock, self._stirred.set),
+            WebSocketRoute("/realtime", self._realtime),
         ]
-        routes: list[BaseRoute] = [
-            Route(path + slash, endpoint, methods=[method]) for method, path, endpoint in table for slash in ("", "/")
-        ]
-        return [*routes, WebSocketRoute("/realtime", self._realtime)]
 
     # -- REST
 
-    async def _list_collections(self, request: Request) -> JSONResponse:
-        _authenticate(request)
-        return _success(self.world.collections())
-
-    async def _get_collection(self, request: Request) -> JSONResponse:
-        return _success(self._collection(request))
-
     async def _get_websocket(self, request: Request) -> JSONResponse:
-        self._collection(request)
+        authenticate(request, self.account, self._clock())
+        self.account.library.collection(request.path_params["collection_id"])
         if (fault := self._chaos.answer()) is not None:
             headers = None if fault.delay_s is None else {"Retry-After": str(math.ceil(fault.delay_s))}
             raise HTTPException(fault.code, "planned chaos", headers)
         token = self.world.issue_token(self._clock())
         if self._chaos.expires():
             self.world.redeem_token(token, self._clock())
-        return _success({"websocket_url": f"{self.base_url.replace('http', 'ws', 1)}/realtime?token={token}"})
-
-    def _collection(self, request: Request) -> dict[str, Any]:
-        _authenticate(request)
-        collection_id = request.path_params["collection_id"]
-        collection = self.world.collection(collection_id)
-        if collection is None:
-            raise HTTPException(404, f"collection {collection_id} not found")
-        return collection
+        return success({"websocket_url": f"{self.base_url.replace('http', 'ws', 1)}/realtime?token={token}"})
 
     async def _trigger(self, request: Request) -> JSONResponse:
         try:
@@ -121,7 +94,7 @@ class Emulator:
         except (TemplateError, json.JSONDecodeError, UnicodeDecodeError) as error:
             raise HTTPException(400, str(error)) from error
         reached = [one for one in triggered.connection_ids if await self._send(one, triggered.frame)]
-        return _success({"frame": triggered.frame, "connections": reached})
+        return success({"frame": triggered.frame, "connections": reached})
 
     # -- WebSocket
 
@@ -161,7 +134,7 @@ class Emulator:
         self.idle.clear()
         log.info("connection %s opened", connection_id)
         if self.world.connected(connection_id, self._clock()):
-            self._started.set()
+            self._stirred.set()
 
     def _close(self, connection_id: str) -> None:
         self._wires.pop(connection_id, None)
@@ -177,26 +150,30 @@ class Emulator:
         return wire is not None and await wire.send(frame)
 
     async def play(self) -> None:
-        """Play the scenario whenever a connection starts it, until cancelled."""
+        """Say everything when it is due, until cancelled."""
         while True:
-            await self._started.wait()
-            self._started.clear()
-            while (due_s := self.world.next_due_s()) is not None:
-                await asyncio.sleep(max(0.0, due_s - self._clock()))
-                await self._deliver_due()
+            self._stirred.clear()
+            await self._deliver_due()
+            dues_s = (self.world.next_due_s(), self.account.agenda.next_due_s())
+            due_s = min((one for one in dues_s if one is not None), default=None)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(None if due_s is None else max(0.0, due_s - self._clock())):
+                    await self._stirred.wait()
 
     async def _deliver_due(self) -> None:
+        for connection_id, event in self.account.agenda.advance(self._clock()):
+            if not await self._send(connection_id, encode(event)):
+                log.info("connection %s is not there; dropped %s", connection_id, event.get("event", event["channel"]))
         performance = self.world.performance
+        if performance is not None and not performance.over:
+            await self._perform(performance)
+
+    async def _perform(self, performance: Performance) -> None:
         for delivery in self.world.advance(self._clock()):
             if not await self._send(delivery.performance.connection_id, delivery.frame):
                 delivery.failed()
-        if performance is not None and performance.over:
+        if performance.over:
             log.info("session %s is over: %d sent, %d dropped", performance.name, performance.sent, performance.dropped)
-
-
-def _authenticate(request: Request) -> None:
-    if not request.headers.get("x-access-token", "").strip():
-        raise HTTPException(401, "no API key: the header x-access-token is missing or empty")
 
 
 @asynccontextmanager
@@ -206,12 +183,13 @@ async def running_emulator(
     speed: float = 1.0,
     port: int = 0,
     faults: Iterable[Fault] = (),
+    dialect: Dialect | None = None,
 ) -> AsyncIterator[Emulator]:
     """Serve on 127.0.0.1 in the running loop while the block is open; no signal handler is installed.
 
-    `scenario` is a `Scenario`, a bundled name or a file, or None for hello only; `speed` divides its delays; `port`
-    0 takes a free one; `faults` are a plan of `chaos`. On leaving, every connection is closed (1012) and nothing of
-    the server is left.
+    `scenario` is a `Scenario`, a bundled name or a file, or None for hello only; `speed` divides every delay; `port`
+    0 takes a free one; `faults` are a plan of `chaos`; `dialect` None is the documented one. On leaving, every
+    connection is closed (1012) and nothing of the server is left.
     Raises `ScenarioError` for an unusable scenario and `OSError` for a port that cannot be had.
     """
     if isinstance(scenario, str | Path):
@@ -219,7 +197,9 @@ async def running_emulator(
     clock = steady_clock()
     with socket.create_server(("127.0.0.1", port)) as listening:
         base_url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        emulator = Emulator(World(scenario, speed), base_url, clock, Chaos(faults))
+        emulator = Emulator(
+            World(scenario, speed), Account(speed=speed, dialect=dialect), base_url, clock, Chaos(faults)
+        )
         async with served(emulator.app, listening, emulator.transports):
             player = asyncio.create_task(emulator.play())
             try:

@@ -14,13 +14,12 @@ the wire. Other braces are left alone, so a JSON document is a fine text.
 """
 
 import re
-import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-Entropy = Callable[[int], bytes]
-"""Returns that many random bytes; `secrets.token_bytes` outside tests."""
+from videodb_listen.emulator.dialect import session_event, stream_event
+from videodb_listen.emulator.ids import Entropy, new_id
 
 _PLACEHOLDER = re.compile(r"\{(?P<word>[a-z_]+)(?::(?P<name>[\w-]+))?(?P<offset>[+-]\d+(?:\.\d+)?)?\}")
 
@@ -29,16 +28,7 @@ class TemplateError(ValueError):
     """A frame cannot be made from its template; the message says which word or path is wrong."""
 
 
-_NEW_ID: Mapping[str, Callable[[Entropy], str]] = {
-    "session": lambda entropy: f"cap-{_uuid(entropy)}",
-    "rtstream": lambda entropy: f"rts-{_uuid(entropy)}",
-    "video": lambda entropy: f"m-{_uuid(entropy)}",
-    "index": lambda entropy: entropy(8).hex(),
-}
-
-
-def _uuid(entropy: Entropy) -> uuid.UUID:
-    return uuid.UUID(bytes=entropy(16), version=4)
+_NAMED = frozenset({"rtstream", "video", "index"})
 
 
 class Cast:
@@ -55,7 +45,7 @@ class Cast:
         """Return the id of that name, made on first use."""
         key = kind, name
         if key not in self._ids:
-            self._ids[key] = _NEW_ID[kind](self._entropy)
+            self._ids[key] = new_id(kind, self._entropy)
         return self._ids[key]
 
     @property
@@ -78,7 +68,7 @@ def _value(match: re.Match[str], cast: Cast, now_s: float) -> str | int | float:
     word, name, offset = match["word"], match["name"], match["offset"]
     if word in _CLOCKS and name is None:
         return _CLOCKS[word](now_s, float(offset or 0))
-    if offset is None and name is not None and word in _NEW_ID and word != "session":
+    if offset is None and name is not None and word in _NAMED:
         return cast.id(word, name)
     if offset is None and name is None and word == "session_id":
         return cast.session_id
@@ -126,23 +116,12 @@ def with_change(frame: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
 
 
 def _stream_event(channel: str, stream: str, stream_name: str, window_ms: int, **data: Any) -> dict[str, Any]:
-    return {
-        "channel": channel,
-        "rtstream_id": f"{{rtstream:{stream}}}",
-        "rtstream_name": stream_name,
-        "data": {**data, "start": f"{{now_ms-{window_ms}}}", "end": "{now_ms}"},
-    }
+    window = {"start": f"{{now_ms-{window_ms}}}", "end": "{now_ms}"}
+    return stream_event(channel, f"{{rtstream:{stream}}}", stream_name, **data, **window)
 
 
 def _session_event(status: str, **data: Any) -> dict[str, Any]:
-    # Some readers take the status from the top and some from `data`: the backend serves both.
-    return {
-        "channel": "capture_session",
-        "event": f"capture_session.{status}",
-        "capture_session_id": "{session_id}",
-        "status": status,
-        "data": {"status": status, **data},
-    }
+    return session_event(status, "{session_id}", **data)
 
 
 _EXPORT = {

@@ -1,4 +1,4 @@
-"""The backend without its sockets: what it knows, what it says, and when.
+"""The WebSocket side without its sockets: which URLs and connections are good, what is said on them, and when.
 
 No asyncio, no clock, no I/O: the time comes in as an argument (unix seconds, never going back) and the frames to
 send come out. The rules, each of which a client can rely on:
@@ -13,20 +13,19 @@ send come out. The rules, each of which a client can rely on:
 import base64
 import json
 import secrets
-import uuid
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any, NamedTuple
 
+from videodb_listen.emulator.ids import Entropy, secret
 from videodb_listen.emulator.scenario import Message, Scenario
-from videodb_listen.emulator.templates import EVENTS, Cast, Entropy, TemplateError, fill, with_change
+from videodb_listen.emulator.templates import EVENTS, Cast, TemplateError, fill, with_change
 
 TOKEN_LIFETIME_S = 60.0  # longer than any handshake, shorter than a nap: a URL kept for later must fail
 
 _CONNECTION_ID_BYTES = 11  # 16 characters ending in "=", the look of API Gateway's connection ids
-_TOKEN_BYTES = 32
 
 
 class Cue(NamedTuple):
@@ -74,7 +73,7 @@ class Triggered(NamedTuple):
 
 @dataclass(slots=True)
 class World:
-    """One account with one collection.
+    """The connections of one account, and the scripted session that is played to them.
 
     `scenario` is None for a backend that says hello and nothing else; `speed` divides every delay and is positive.
     """
@@ -83,7 +82,6 @@ class World:
     speed: float = 1.0
     entropy: Entropy = secrets.token_bytes
     performance: Performance | None = field(default=None, init=False)
-    _collection: dict[str, Any] = field(init=False)
     _cast: Cast = field(init=False)
     _tokens: dict[str, float] = field(default_factory=dict, init=False)
     _connection_ids: dict[str, None] = field(default_factory=dict, init=False)
@@ -92,27 +90,13 @@ class World:
         if not self.speed > 0:
             raise ValueError(f"speed is {self.speed}, it must be positive")
         self._cast = Cast(self.entropy)
-        self._collection = {
-            "id": f"c-{uuid.UUID(bytes=self.entropy(16), version=4)}",
-            "name": "Default Collection",
-            "description": "The one collection of the emulator",
-            "is_public": False,
-        }
 
-    # -- REST
-
-    def collections(self) -> dict[str, Any]:
-        """Return the body of a collection listing."""
-        return {"collections": [self._collection], "default_collection": self._collection["id"]}
-
-    def collection(self, collection_id: str) -> dict[str, Any] | None:
-        """Return the collection of that id, or of the alias `default`; None if there is none."""
-        return self._collection if collection_id in ("default", self._collection["id"]) else None
+    # -- WebSocket URLs
 
     def issue_token(self, now_s: float) -> str:
         """Return a new token for a WebSocket URL."""
         self._tokens = {token: issued_s for token, issued_s in self._tokens.items() if self._alive(issued_s, now_s)}
-        token = base64.urlsafe_b64encode(self.entropy(_TOKEN_BYTES)).decode().rstrip("=")
+        token = secret(self.entropy)
         self._tokens[token] = now_s
         return token
 
@@ -190,14 +174,15 @@ class World:
         for path, value in changes.items():
             frame = with_change(frame, path, value)
         chosen = (open_id for open_id in self._connection_ids if connection_id in (None, open_id))
-        return Triggered(_encode(frame), tuple(chosen))
+        return Triggered(encode(frame), tuple(chosen))
 
 
 def _frame(message: Message, cast: Cast, now_s: float) -> str | bytes:
-    return _encode(fill(message, cast, now_s)) if isinstance(message, dict) else message
+    return encode(fill(message, cast, now_s)) if isinstance(message, dict) else message
 
 
-def _encode(frame: dict[str, Any]) -> str:
+def encode(frame: dict[str, Any]) -> str:
+    """Return an event as the text of its frame."""
     text = json.dumps(frame, ensure_ascii=False)
     try:
         text.encode()

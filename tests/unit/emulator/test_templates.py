@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from videodb_listen.emulator.templates import EVENTS, Cast, Entropy, TemplateError, fill, with_change
+from videodb_listen.emulator.ids import Entropy
+from videodb_listen.emulator.templates import EVENTS, Cast, TemplateError, fill, with_change
 
 NOW_S = 1772446530.1234
 

@@ -65,15 +65,6 @@ def test_every_token_and_every_connection_id_is_new() -> None:
     assert all(len(one) == 16 and one.endswith("=") for one in ids)
 
 
-def test_the_collection_is_found_by_its_id_and_its_alias_only() -> None:
-    world = World()
-    collection = world.collection("default")
-    assert collection is not None
-    assert world.collection(collection["id"]) is collection
-    assert world.collections() == {"collections": [collection], "default_collection": collection["id"]}
-    assert world.collection("c-other") is None
-
-
 def test_without_a_scenario_nothing_is_ever_due() -> None:
     world = World()
     assert connect(world, 0.0)[1] is False

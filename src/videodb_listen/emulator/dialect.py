@@ -1,0 +1,117 @@
+"""The shapes of events, and a choice for every point on which the sources disagree.
+
+Shapes are those of docs.videodb.io, realtime context; where its pages and the official quickstarts differ, `Dialect`
+says which of them this backend follows.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+Event = dict[str, Any]
+
+
+def stream_event(channel: str, rtstream_id: str, rtstream_name: str, **data: Any) -> Event:
+    """Return an event of a transcript or an index."""
+    return {"channel": channel, "rtstream_id": rtstream_id, "rtstream_name": rtstream_name, "data": data}
+
+
+def session_event(status: str, session_id: str, **data: Any) -> Event:
+    """Return an event of a session's life.
+
+    Some readers take the status from the top and some from `data`: the backend serves both.
+    """
+    return {
+        "channel": "capture_session",
+        "event": f"capture_session.{status}",
+        "capture_session_id": session_id,
+        "status": status,
+        "data": {"status": status, **data},
+    }
+
+
+class Alarm(NamedTuple):
+    """An alert that goes off. `start` and `end` are in the dialect's unit."""
+
+    rtstream_id: str
+    index_id: str
+    label: str
+    prompt: str
+    text: str
+    start: float
+    end: float
+    confidence: float = 0.92
+
+
+def _documented(alarm: Alarm) -> Event:
+    data = {"label": alarm.label, "triggered": True, "confidence": alarm.confidence}
+    return {"rtstream_id": alarm.rtstream_id, "data": {**data, "start": alarm.start, "end": alarm.end}}
+
+
+def _labelled(alarm: Alarm) -> Event:
+    return {"label": alarm.label, "confidence": alarm.confidence, "text": alarm.text}
+
+
+def _pointing(alarm: Alarm) -> Event:
+    where = {"rtstream_id": alarm.rtstream_id, "scene_index_id": alarm.index_id}
+    return {"data": {**_labelled(alarm), "context": alarm.prompt, **where}}
+
+
+ALERT_SHAPES: Mapping[str, Callable[[Alarm], Event]] = {
+    "A": _documented,  # docs, realtime context
+    "B": lambda alarm: {  # the agent skills' rtstream reference
+        "rtstream_id": alarm.rtstream_id,
+        "data": {"event_label": alarm.label, "timestamp": alarm.start, "text": alarm.text},
+    },
+    "C": lambda alarm: {"data": _labelled(alarm)},  # docs, alerts; openclaw-monitoring
+    "D": _pointing,  # the quickstarts' rtstream examples
+    "E": lambda alarm: {  # the quickstarts before that
+        "event_name": alarm.label,
+        "rtstream_id": alarm.rtstream_id,
+        "confidence": alarm.confidence,
+        "text": alarm.text,
+    },
+}
+
+TIME_UNITS: Mapping[str, Callable[[float], float]] = {
+    "ms": lambda unix_s: round(unix_s * 1000),
+    "s": lambda unix_s: round(unix_s, 3),
+}
+
+VISUAL_CHANNELS = ("visual_index", "scene_index")
+
+REBINDS = ("allow", "ignore", "reject")
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How one backend speaks and behaves, each field a key of its table above."""
+
+    time_unit: str = "ms"
+    """Of `start`, `end` and `timestamp` in events; REST has unix seconds in every dialect."""
+    visual_channel: str = "visual_index"
+    alert_shape: str = "A"
+    rebind: str = "allow"
+    """What a second start of a running transcription does: move its events to the connection id that comes with it,
+    nothing, or fail with 400."""
+
+    def __post_init__(self) -> None:
+        for name, known in _KNOWN.items():
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} is {getattr(self, name)!r}, it must be one of {', '.join(known)}")
+
+    def time(self, unix_s: float) -> float:
+        """Return a time as events spell it."""
+        return TIME_UNITS[self.time_unit](unix_s)
+
+    def alert(self, alarm: Alarm) -> Event:
+        """Return the event of an alert that goes off."""
+        return {"channel": "alert", **ALERT_SHAPES[self.alert_shape](alarm)}
+
+
+_KNOWN = {
+    "time_unit": TIME_UNITS,
+    "visual_channel": VISUAL_CHANNELS,
+    "alert_shape": ALERT_SHAPES,
+    "rebind": REBINDS,
+}
