@@ -66,7 +66,8 @@ class _Kind(NamedTuple):
     """From the arguments to fields of `Fault`. Raises ValueError for a wrong one, TypeError for a wrong number."""
 
 
-def _time(text: str) -> float:
+def seconds(text: str) -> float:
+    """Return a time like 500ms, 3s, 2m or bare seconds; raise `ValueError` for anything else."""
     found = _TIME.fullmatch(text)
     if found is None:
         raise ValueError(f"{text!r} is no time")
@@ -85,7 +86,7 @@ def _close(code: str) -> dict[str, Any]:
 
 
 def _hello_delay(delay: str) -> dict[str, Any]:
-    return {"delay_s": _time(delay)}
+    return {"delay_s": seconds(delay)}
 
 
 def _rest(status: str, retry_after: str | None = None) -> dict[str, Any]:
@@ -93,7 +94,7 @@ def _rest(status: str, retry_after: str | None = None) -> dict[str, Any]:
     return {
         "code": _number(code, range(400, 600), "status of a failure"),
         "times": _number(times, range(1, 10_000), "number of times") if repeated else 1,
-        "delay_s": None if retry_after is None else _time(retry_after),
+        "delay_s": None if retry_after is None else seconds(retry_after),
     }
 
 
@@ -128,7 +129,7 @@ def _fault(entry: str) -> Fault:
     try:
         return Fault(
             name=found["name"],
-            at_s=_time(found["at"]) if kind.timed else 0.0,
+            at_s=seconds(found["at"]) if kind.timed else 0.0,
             connection=_connection(found["connection"]),
             **kind.read(*found["arguments"].split(":")[1:]),
         )

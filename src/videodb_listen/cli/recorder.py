@@ -1,0 +1,64 @@
+"""`videodb-listen emulator recorder`: what an SDK would start in place of the real recorder."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from videodb_listen.errors import ConfigurationError
+
+_FLAGS = {
+    "no-permission": "Deny the microphone and the screen.",
+    "no-display": "Have no display.",
+    "silent": "Never answer.",
+    "garbage": "Say noise between the lines.",
+    "both-spellings": "Say recording:started, too, after recording-started.",
+}
+
+
+def _flags(command: Callable[..., Any]) -> Callable[..., Any]:
+    for name, text in reversed(_FLAGS.items()):
+        command = click.option(f"--{name}", is_flag=True, help=text)(command)
+    return command
+
+
+@click.command()
+@_flags
+@click.option("--crash-after", metavar="TIME", help="Die so long after a recording started, e.g. 2s.")
+@click.option(
+    "--plan",
+    envvar="VIDEODB_RECORDER_PLAN",
+    show_envvar=True,
+    default="",
+    metavar="PLAN",
+    help="All that in one word, e.g. no-display,crash-after:2s.",
+)
+@click.option(
+    "--base-url", envvar="VIDEO_DB_API", show_envvar=True, default="", metavar="URL", help="Unless the SDK says."
+)
+def recorder(crash_after: str | None, plan: str, base_url: str, **flags: bool) -> None:
+    """Stand in for the recorder that an SDK starts: it records nothing, and drives a session of the emulator.
+
+    It reads commands from stdin and answers on stdout, one line each; it ends with `shutdown`, or with stdin. An SDK
+    gives its recorder no arguments, so the PLAN comes from the environment.
+    """
+    from videodb_listen.emulator.recorder import run
+    from videodb_listen.emulator.recorder_plan import PlanError, parse
+
+    entries = [plan, *(name.replace("_", "-") for name, given in flags.items() if given)]
+    if crash_after is not None:
+        entries.append(f"crash-after:{crash_after}")
+    try:
+        parsed = parse(",".join(entries))
+    except PlanError as error:
+        raise ConfigurationError(f"--plan: {error}", fix="see videodb-listen emulator recorder --help") from error
+    sys.stdin.reconfigure(errors="replace")  # type: ignore[union-attr]  # a bad byte spoils its line, not the recorder
+    run(parsed, base_url, sys.stdin, _write)
+
+
+def _write(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()  # the SDK waits for it
