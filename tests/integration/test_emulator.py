@@ -4,17 +4,14 @@ import asyncio
 import base64
 import json
 import time
-import urllib.error
-import urllib.request
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 import videodb
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from support.emulated import client, rest, websocket_url
 from videodb_listen.emulator.scenario import Scenario, ScenarioError, Step, load
 from videodb_listen.emulator.server import Emulator, running_emulator
 
@@ -26,40 +23,6 @@ SHORT = Scenario("short", (Step(0.0, {"n": 1, "session": "{session_id}"}), Step(
 @pytest.fixture(autouse=True)
 def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-
-
-def _request(url: str, key: str | None, method: str, body: bytes | None) -> tuple[int, Any]:
-    headers = {} if key is None else {"x-access-token": key}
-    try:
-        with urllib.request.urlopen(urllib.request.Request(url, body, headers, method=method)) as response:
-            assert response.url == url  # no redirect
-            return response.status, json.load(response)
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, json.load(error)
-
-
-async def rest(
-    emulator: Emulator, path: str, *, key: str | None = "sk-any", method: str = "GET", body: bytes | None = None
-) -> tuple[int, Any]:
-    return await asyncio.to_thread(_request, emulator.base_url + path, key, method, body)
-
-
-async def websocket_url(emulator: Emulator) -> str:
-    status, body = await rest(emulator, "/collection/default/websocket")
-    assert status == 200
-    url = body["data"]["websocket_url"]
-    assert isinstance(url, str)
-    return url
-
-
-@asynccontextmanager
-async def client(emulator: Emulator) -> AsyncIterator[tuple[ClientConnection, str]]:
-    """Yield a connection and its id."""
-    async with connect(await websocket_url(emulator), proxy=None) as connection:
-        hello = json.loads(await connection.recv())
-        assert list(hello) == ["connection_id"]
-        yield connection, hello["connection_id"]
 
 
 async def test_the_official_sdk_receives_the_whole_meeting() -> None:
