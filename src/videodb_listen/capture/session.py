@@ -66,8 +66,11 @@ class CaptureSession(Resource):
     def get_rtstream(self, category: str) -> list[RTStream]:
         """The streams of `mic`, `screen` or `system_audio`, by any word for them; empty before `active`.
 
-        A stream is known by its channel, as in `mic` or `mic:default`, else by its name.
+        A stream is known by its channel, as in `mic` or `mic:default`, else by its name. The session is asked for again
+        while it has no streams, so that what created it can be used once it is active.
         """
+        if not self.rtstreams:
+            self.refresh()
         wanted = kind_of(category)
         return [stream for stream in self.rtstreams if wanted is not None and stream.type == wanted]
 

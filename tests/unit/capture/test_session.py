@@ -45,6 +45,15 @@ def test_streams_that_are_none_are_left_out(api: Api, streams: Any) -> None:
     assert session(api, rtstreams=streams, channels=None).rtstreams == []
 
 
+def test_a_session_without_streams_is_asked_for_again(server: RecordingServer, api: Api) -> None:
+    server.replies = [good({}), good({"rtstreams": [{"rtstream_id": "rts-1", "channel_id": "mic"}]})]
+    subject = session(api)
+    assert subject.get_rtstream("mic") == []
+    for _ in range(2):
+        assert [stream.id for stream in subject.get_rtstream("mic")] == ["rts-1"]
+    assert len(server.asked) == 2
+
+
 def test_a_stream_belongs_to_the_collection_of_its_session(api: Api) -> None:
     streams = [{"id": "rts-1"}, {"id": "rts-2", "collection_id": "c-9"}]
     subject = session(api, rtstreams=streams, collection_id="c-1")
