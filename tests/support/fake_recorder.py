@@ -53,6 +53,10 @@ def silent(command: Command) -> None:
         good(command)
 
 
+def mute(_: Command) -> None:
+    """Never answer."""
+
+
 def garbage(command: Command) -> None:
     out = sys.stdout.buffer
     out.write(b"starting up...\n\xff\xfe\n\n" + b"x" * (3 << 20) + b"\n")
@@ -113,7 +117,7 @@ def deaf(command: Command) -> None:
 
 MODES: dict[str, Callable[[Command], None]] = {
     function.__name__: function
-    for function in (good, silent, garbage, strays, crash, dies_at_once, refuses, denies, stubborn, deaf)
+    for function in (good, silent, mute, garbage, strays, crash, dies_at_once, refuses, denies, stubborn, deaf)
 }
 
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from videodb_listen.event import (
     MAX_DEPTH,
+    decode_frame,
     decode_line,
     encode_line,
     hello_id,
@@ -380,6 +381,22 @@ def test_no_frame_makes_the_hello_fail_in_another_way(frame: bytes) -> None:
     except ValueError:
         return
     assert found is None or (found.isascii() and found.isprintable() and " " not in found)
+
+
+@pytest.mark.parametrize(
+    ("frame", "event"),
+    [
+        (b'{"a": 1}', {"a": 1}),
+        (b"{}", {}),
+        (b"[1]", {"raw": "[1]"}),
+        (b"null", {"raw": "null"}),
+        (b"half a \n {", {"raw": "half a \n {"}),
+        (b"", {"raw": ""}),
+        (b"\xff", {"raw_base64": "/w=="}),
+    ],
+)
+def test_a_program_gets_any_frame_as_a_dictionary(frame: bytes, event: dict[str, Any]) -> None:
+    assert decode_frame(frame) == event
 
 
 # -- reading ---------------------------------------------------------------------------------------------------------

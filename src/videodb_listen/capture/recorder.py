@@ -122,9 +122,10 @@ class Recorder:
         self._life = asyncio.create_task(self._live(self._process))
         try:
             await self._ask("init", {"apiUrl": self._api_url})
-        except ListenError as exc:
-            await self._end()
-            self._failure = exc
+        except BaseException as exc:
+            await self._end()  # otherwise the next command would find a process that knows no address
+            if isinstance(exc, ListenError):
+                self._failure = exc
             raise
 
     async def _end(self) -> None:

@@ -123,6 +123,19 @@ async def test_a_refusal_says_what_the_recorder_said() -> None:
         assert subject.running
 
 
+async def test_a_start_that_is_given_up_leaves_no_half_started_recorder(tmp_path: Path) -> None:
+    fifo = tmp_path / "heard"
+    os.mkfifo(fifo)
+    async with recorder("mute", str(fifo)) as subject:
+        calling = asyncio.create_task(subject.call("ping"))
+        assert "init" in await asyncio.to_thread(fifo.read_text)
+        calling.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await calling
+        assert is_gone(subject.pid)
+        assert not subject.running
+
+
 async def test_a_recorder_that_will_not_end_is_killed() -> None:
     async with recorder("stubborn") as subject:
         await subject.call("ping")
