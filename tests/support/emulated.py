@@ -69,30 +69,12 @@ async def event(connection: ClientConnection, **wanted: Any) -> dict[str, Any]:
     raise AssertionError(f"the connection ended before {wanted}")
 
 
-async def recorded(emulator: Emulator, connection_id: str | None, *channels: str) -> dict[str, str]:
-    """Start a session that reports to the connection; from the channel id of each stream to its id, once active.
-
-    `channels` are ids like mic:default and display:1.
-    """
-    session = await data(
-        emulator, "POST", "/collection/default/capture/session", end_user_id="u", ws_connection_id=connection_id
-    )
-    await start(emulator, session["session_id"], *channels)
-    return {"session": session["session_id"], **await streams(emulator, session["session_id"])}
-
-
-async def start(emulator: Emulator, session_id: str, *channels: str, store: bool = True) -> None:
-    """Start a session as the recorder does."""
-    described = [
-        {"channel_id": one, "type": "video" if one.startswith("display") else "audio", "store": store}
-        for one in channels
-    ]
-    await data(emulator, "POST", "/capture/session/start", session_id=session_id, channels=described)
-
-
-async def streams(emulator: Emulator, session_id: str) -> dict[str, str]:
-    """From the category of each stream of a session to its id, once there are any."""
-    while True:
-        session = await data(emulator, "GET", f"/collection/default/capture/session/{session_id}")
-        if session["rtstreams"]:
-            return {one["channel_id"]: one["rtstream_id"] for one in session["rtstreams"]}
+async def recorded(emulator: Emulator, connection: ClientConnection, connection_id: str) -> dict[str, str]:
+    """Start a session that reports to the connection; once it is active, its id and those of `mic` and `screen`."""
+    path = "/collection/default/capture/session"
+    session = await data(emulator, "POST", path, end_user_id="user-1", ws_connection_id=connection_id)
+    channels = [{"channel_id": "mic:default", "type": "audio"}, {"channel_id": "display:1", "type": "video"}]
+    await data(emulator, "POST", "/capture/session/start", session_id=session["session_id"], channels=channels)
+    active = await event(connection, event="capture_session.active")
+    mic, screen = (stream["rtstream_id"] for stream in active["data"]["rtstreams"])
+    return {"session": session["session_id"], "mic": mic, "screen": screen}
