@@ -305,12 +305,14 @@ async def test_without_a_display_there_is_none(monkeypatch: pytest.MonkeyPatch) 
     assert channels.mics.default is not None
 
 
-async def test_a_recorder_that_crashes_leaves_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_recorder_that_crashes_leaves_no_process_and_a_failed_session(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VIDEODB_RECORDER_PLAN", "crash-after:50ms")
     async with at_work() as (emulator, app), recorder(emulator, app) as client:
         session = await app.session()
         await client.start_session(session.id, [(await client.list_channels()).mics.default])
         assert await client._proc.wait() == 70
+        failed = await app.event(event="capture_session.failed")
+    assert failed["data"]["error"]["code"] == "RECORDER_GONE"
 
 
 async def test_a_session_of_nobody_is_an_error_of_the_recorder() -> None:

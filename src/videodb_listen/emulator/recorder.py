@@ -57,12 +57,14 @@ class Api(Protocol):
         """Post `body` to `url`."""
 
 
-class Recorder:
-    """Answers commands; `write` takes the lines that it says, `crash` is how it dies after a while in seconds."""
+Crash = Callable[[float, Callable[[], None]], None]
+"""Takes the seconds until the end, and what happens last."""
 
-    def __init__(
-        self, plan: Plan, api_url: str, post: Api, write: Callable[[str], None], crash: Callable[[float], None]
-    ) -> None:
+
+class Recorder:
+    """Answers commands. `write` takes the lines that it says; `crash` lets it die after so many seconds."""
+
+    def __init__(self, plan: Plan, api_url: str, post: Api, write: Callable[[str], None], crash: Crash) -> None:
         self._plan = plan
         self._api_url = api_url
         self._post = post
@@ -151,7 +153,13 @@ class Recorder:
         if command == "startRecording":
             self._tell("started", {"sessionId": self._session_id})
             if self._plan.crash_after_s is not None:
-                self._crash(self._plan.crash_after_s)
+                self._crash(self._plan.crash_after_s, self._be_missed)
+
+    def _be_missed(self) -> None:
+        """Tell the emulator what the real backend finds out by itself: that the media ended without a stop."""
+        with suppress(Failure):
+            reason = {"code": "RECORDER_GONE", "message": "the media ended without a stop"}
+            self._post(f"{self._api_url}/emulator/session/{self._session_id}/fail", self._token, reason)
 
     def _tell(self, event: str, payload: Params) -> None:
         spellings = _SPELLINGS[event]
@@ -210,9 +218,14 @@ def post(url: str, token: str, body: Params) -> None:
         raise Failure("API_UNREACHABLE", f"{url}: {error}") from error
 
 
-def crash(after_s: float) -> None:
-    """End the process that much later, wherever it is then."""
-    timer = threading.Timer(after_s, os._exit, [CRASHED])
+def crash(after_s: float, last_act: Callable[[], None]) -> None:
+    """End the process that many seconds later, wherever it is then."""
+
+    def die() -> None:
+        last_act()
+        os._exit(CRASHED)
+
+    timer = threading.Timer(after_s, die)
     timer.daemon = True
     timer.start()
 
