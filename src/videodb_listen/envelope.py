@@ -42,9 +42,11 @@ def unwrap(answer: Answer, secrets: Iterable[str]) -> dict[str, Any]:
     try:
         envelope = orjson.loads(answer.body)
     except orjson.JSONDecodeError:
-        raise _at(answer.status, Unavailable("the API answered 200 with a body that is not JSON")) from None
+        raise _at(
+            answer.status, Unavailable(f"the API answered {answer.status} with a body that is not JSON")
+        ) from None
     if not isinstance(envelope, dict):
-        raise _at(answer.status, Unavailable("the API answered 200 without success"))
+        raise _at(answer.status, Unavailable(f"the API answered {answer.status} without success"))
     if envelope.get("success") is False:
         said = f"the API answered {answer.status} without success{_message(answer.body, secrets)}"
         raise _at(answer.status, RequestRefused(said))

@@ -57,10 +57,7 @@ async def request_websocket_url(settings: Settings) -> str:
     url = data.get("websocket_url") if isinstance(data, dict) else None
     if not isinstance(url, str) or not url:
         raise Unavailable("the API sent no websocket_url")
-    try:
-        return checked_url(url, "wss", "ws")
-    except ConfigurationError as exc:
-        raise Unavailable(f"the API sent a websocket_url that is refused: {exc.message}") from None
+    return _checked_sent("websocket_url", url, "wss", "ws")
 
 
 @dataclass(frozen=True)
@@ -102,7 +99,7 @@ class Api:
 
     def _wait_for(self, job: str) -> Mapping[str, Any]:
         """What the job at `job` ends with. The key goes to the API alone, not to wherever the address leads."""
-        address = checked_url(job, "https", "http")
+        address = _checked_sent("job's output_url", job, "https", "http")
         ours = urlsplit(address)[:2] == urlsplit(self.base_url)[:2]
         until = self.clock() + JOB_DEADLINE_S
         while True:
@@ -149,6 +146,14 @@ def _headers(token: str | None) -> dict[str, str]:
         "accept-encoding": "identity",  # what is not compressed needs no bound on what it inflates to
     }
     return common if token is None else common | {"x-access-token": token}
+
+
+def _checked_sent(name: str, url: str, secure: str, plain: str) -> str:
+    """`url`, which the API sent as `name`, unless it would send a secret in the clear: that is Unavailable."""
+    try:
+        return checked_url(url, secure, plain)
+    except ConfigurationError as exc:
+        raise Unavailable(f"the API sent a {name} that is refused: {exc.message}") from None
 
 
 def _segment(text: str) -> str:

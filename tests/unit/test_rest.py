@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from support.clock import Clock
 from support.recording import RecordingServer, Told, good
 from videodb_listen.errors import CredentialsRejected, ListenError, RequestRefused, TimedOut, Unavailable
 from videodb_listen.rest import JOB_DEADLINE_S, JOB_POLL_S, Api
@@ -18,21 +19,6 @@ KEY = "sk-secret"
 def server() -> Iterator[RecordingServer]:
     with RecordingServer() as server:
         yield server
-
-
-class Clock:
-    """A clock that only goes on when somebody sleeps."""
-
-    def __init__(self) -> None:
-        self.now_s = 0.0
-        self.slept: list[float] = []
-
-    def __call__(self) -> float:
-        return self.now_s
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.now_s += seconds
 
 
 def api(server: RecordingServer, clock: Clock | None = None) -> Api:
@@ -138,6 +124,14 @@ def test_a_job_that_never_ends_is_given_up(server: RecordingServer) -> None:
     with pytest.raises(TimedOut, match="still at work"):
         api(server, clock).post("export", body={})
     assert clock.now_s == JOB_DEADLINE_S
+
+
+@pytest.mark.parametrize("address", ["http://elsewhere.example/", "file:///etc/passwd", "nonsense"])
+def test_a_job_at_an_address_in_the_clear_is_refused(server: RecordingServer, address: str) -> None:
+    server.replies = [Told({"success": True, "status": "processing", "data": {"output_url": address}})]
+    with pytest.raises(Unavailable, match="sent a job's output_url that is refused"):
+        api(server).post("export", body={})
+    assert len(server.asked) == 1
 
 
 def test_the_key_goes_to_the_api_alone(server: RecordingServer) -> None:

@@ -29,6 +29,7 @@ class CaptureClient:
     own. `recorder` is a path, or a command as a list of words; see `find_recorder` for None.
     Its process starts with the first call and ends with `shutdown`, with `async with`, or with the event loop.
 
+    Raises ConfigurationError when there is no token or no recorder.
     Calls raise RecorderFailed when the recorder refuses, ends or cannot be started, TimedOut when it does not answer.
     """
 
@@ -40,6 +41,8 @@ class CaptureClient:
         *,
         timeouts_s: Mapping[str, float] = TIMEOUTS_S,
     ) -> None:
+        if not client_token:
+            raise ConfigurationError("no client token", fix="take one from Connection.generate_client_token()")
         self.base_url = resolve({"base_url": base_url}, os.environ, {}, key_from_file=client_token).base_url
         self.recorder = Recorder(find_recorder(recorder, os.environ), self.base_url, timeouts_s=timeouts_s)
         self._token = client_token
@@ -143,11 +146,15 @@ class CaptureClient:
 def find_recorder(given: str | Sequence[str] | None, environ: Mapping[str, str]) -> list[str]:
     """The command that starts a recorder: `given`, else the words of $VIDEODB_RECORDER, else the package's own.
 
-    Raises ConfigurationError when there is none.
+    Raises ConfigurationError when there is none, or when the variable is not understood.
     """
     if given:
         return [given] if isinstance(given, str) else list(given)
-    if words := shlex.split(environ.get(RECORDER_NAME, "")):
+    try:
+        words = shlex.split(environ.get(RECORDER_NAME, ""))
+    except ValueError as exc:
+        raise ConfigurationError(f"${RECORDER_NAME} is not understood: {exc}", fix="quote it as a shell does") from None
+    if words:
         return words
     try:
         package: Any = importlib.import_module(PACKAGE)

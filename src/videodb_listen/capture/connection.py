@@ -10,8 +10,9 @@ from videodb_listen.capture.resource import Resource, Sent, given, list_in, text
 from videodb_listen.capture.rtstream import RTStream
 from videodb_listen.capture.session import CaptureSession
 from videodb_listen.capture.websocket import EventSocket
+from videodb_listen.errors import ConfigurationError
 from videodb_listen.rest import Api
-from videodb_listen.settings import Settings, resolve
+from videodb_listen.settings import KEY_NAMES, Settings, resolve
 
 DEFAULT_COLLECTION = "default"  # the server knows which one that is
 TOKEN_S = 86_400  # a day, as in the official SDK
@@ -24,7 +25,10 @@ def connect(api_key: str | None = None, *, base_url: str | None = None, session_
     `base_url`, else $VIDEO_DB_API, else the service's own. No `.env` is read.
     Raises ConfigurationError when there is no key, or when the address would send it in the clear.
     """
-    return Connection(resolve({"base_url": base_url}, os.environ, {}, key_from_file=api_key or session_token))
+    key = api_key or session_token
+    if not key and not any(os.environ.get(name) for name in KEY_NAMES):
+        raise ConfigurationError("no API key", fix=f"give connect() one, or set {KEY_NAMES[0]}")
+    return Connection(resolve({"base_url": base_url}, os.environ, {}, key_from_file=key))
 
 
 class Collection(Resource):

@@ -135,7 +135,7 @@ class Recorder:
 
     async def _ask(self, command: str, params: Mapping[str, Any]) -> Any:
         command_id = str(uuid.uuid4())
-        limit_s = self._timeouts_s.get(command, self._timeouts_s.get("", TIMEOUT_S))
+        limit_s = self._timeouts_s.get(command, TIMEOUT_S)
         self._waiting[command_id] = asyncio.get_running_loop().create_future()  # before the answer can come
         try:
             async with asyncio.timeout(limit_s):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from support.clock import Clock
 from support.recording import RecordingServer
 from videodb_listen.capture import Connection, connect
 from videodb_listen.rest import Api
@@ -21,21 +22,6 @@ def server() -> Iterator[RecordingServer]:
 def conn(server: RecordingServer, monkeypatch: pytest.MonkeyPatch) -> Connection:
     monkeypatch.delenv("VIDEO_DB_API", raising=False)
     return connect("sk-secret", base_url=server.url)
-
-
-class Clock:
-    """A clock that only goes on when somebody sleeps."""
-
-    def __init__(self) -> None:
-        self.now_s = 0.0
-        self.slept: list[float] = []
-
-    def __call__(self) -> float:
-        return self.now_s
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.now_s += seconds
 
 
 @pytest.fixture

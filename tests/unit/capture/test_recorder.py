@@ -20,7 +20,7 @@ from videodb_listen.capture.recorder import MAX_STARTS, Recorder
 from videodb_listen.errors import ConfigurationError, RecorderFailed, TimedOut
 
 URL = "http://127.0.0.1:1"
-SOON = {"": 30.0, "getChannels": 0.2, "shutdown": 0.2}
+SOON = {"getChannels": 0.2, "shutdown": 0.2}
 
 
 def command(mode: str, *more: str) -> list[str]:
@@ -285,6 +285,13 @@ async def test_a_client_that_did_nothing_shuts_down() -> None:
     async with client("good") as subject:
         await subject.shutdown()
         assert [event async for event in subject.events()] == []
+
+
+def test_a_client_needs_a_token_and_a_variable_needs_its_quotes() -> None:
+    with pytest.raises(ConfigurationError, match="no client token"):
+        CaptureClient("", URL, "recorder")
+    with pytest.raises(ConfigurationError, match="VIDEODB_RECORDER is not understood: No closing quotation"):
+        find_recorder(None, {RECORDER_NAME: "'half"})
 
 
 def test_the_token_is_not_shown() -> None:

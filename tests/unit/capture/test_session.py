@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from support.clock import Clock
 from support.recording import RecordingServer, Told, good
-from unit.capture.conftest import Clock
 from videodb_listen.capture import CaptureSession
 from videodb_listen.errors import SessionFailed, TimedOut, Unavailable
 from videodb_listen.rest import Api
