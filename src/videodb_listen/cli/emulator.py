@@ -72,7 +72,7 @@ def emulator() -> None:
 @_dialect_option("--alert-shape", ALERT_SHAPES, "Which of the documented forms their alerts have.")
 @_dialect_option("--rebind", REBINDS, "Whether a second start moves a transcript to another connection.")
 def serve(port: int, speed: float, name: str, plan: str, **dialect: str) -> None:
-    """Serve a scripted capture session, and every request that capturing needs; any non-empty key is accepted.
+    """Serve a scripted capture session and the API around it; any non-empty key is accepted.
 
     The first line on stdout is VIDEO_DB_API=http://127.0.0.1:PORT. The scripted session starts when a client connects.
 

@@ -40,7 +40,7 @@ def _flags(command: Callable[..., Any]) -> Callable[..., Any]:
     "--base-url", envvar="VIDEO_DB_API", show_envvar=True, default="", metavar="URL", help="Unless the SDK says."
 )
 def recorder(crash_after: str | None, plan: str, base_url: str, **flags: bool) -> None:
-    """Stand in for the recorder that an SDK starts: it records nothing, and drives a session of the emulator.
+    """Stand in for an SDK's recorder: record nothing, and drive a session of the emulator.
 
     It reads commands from stdin and answers on stdout, one line each; it ends with `shutdown`, or with stdin. An SDK
     gives its recorder no arguments, so the PLAN comes from the environment.

@@ -112,8 +112,9 @@ def _switch_transcription(call: Call) -> Answer:
 
 def _create_index(call: Call) -> Answer:
     _running(call.stream)
-    if call.body.flag("auto_start_transcript", default=False):
-        call.stream.transcription.start(Fields({}), call.now_s)
+    transcription = call.stream.transcription
+    if call.body.flag("auto_start_transcript", default=False) and transcription.status != "running":
+        transcription.start(Fields({}), call.now_s)
     return call.account.streams.create_index(call.stream_id, call.body, call.now_s)
 
 

@@ -120,7 +120,7 @@ class Recorder:
             raise Failure("PERMISSION_DENIED", "the microphone and the screen may not be recorded")
         if self._session_id is not None:
             raise Failure("INSTANCE_ALREADY_RUNNING", f"session {self._session_id} is being recorded")
-        channels = params.get("channels") or []
+        channels = _channels(params)
         if self._plan.no_display and any(one.get("type") == "video" for one in channels):
             raise Failure("DISPLAY_NOT_FOUND", "there is no display to record")
         self._token = str(params.get("uploadToken") or self._token)
@@ -195,6 +195,13 @@ def _command(line: str) -> Params | None:
     if not isinstance(message, dict) or not isinstance(message.get("command"), str):
         return None
     return message if isinstance(message.get("params") or {}, dict) else None
+
+
+def _channels(params: Params) -> list[Params]:
+    channels = params.get("channels") or []
+    if not isinstance(channels, list) or not all(isinstance(one, dict) for one in channels):
+        raise Failure("BAD_PARAMETERS", "channels is no list of objects")
+    return channels
 
 
 def _for_rest(channel: Params) -> Params:

@@ -142,6 +142,12 @@ def test_both_spellings_are_said_when_that_is_wanted() -> None:
     assert events(Desk("both-spellings").record()) == ["recording-started", "recording:started"]
 
 
+@pytest.mark.parametrize("channels", [7, "mic", ["mic"], {"channel_id": "mic"}])
+def test_channels_that_are_none_are_an_error(channels: object) -> None:
+    answer, _ = Desk().say("startRecording", sessionId="cap-1", channels=channels)
+    assert answer["result"].startswith("BAD_PARAMETERS")
+
+
 def test_an_unknown_command_is_an_error_that_lists_the_known_ones() -> None:
     answer, _ = Desk().say("dance")
     assert answer["status"] == "error"
