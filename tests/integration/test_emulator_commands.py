@@ -9,10 +9,13 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosedError
+
+from support.emulated import data, rest
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 
@@ -129,6 +132,41 @@ async def test_a_plan_of_faults_comes_true() -> None:
         ended = await server.stop()
     assert "fault after 0.05s: drop" in ended.err
     assert "fault after 0.05s: close" in ended.err
+
+
+async def said(frames: AsyncIterator[str | bytes], channel: str) -> Any:
+    """The next event of the channel."""
+    async for frame in frames:
+        if json.loads(frame)["channel"] == channel:
+            return json.loads(frame)
+    raise AssertionError(f"the connection ended before an event of {channel}")
+
+
+async def test_the_dialect_of_events_is_chosen_on_the_command_line() -> None:
+    dialect = ("--time-unit", "s", "--visual-channel", "scene_index", "--alert-shape", "C", "--rebind", "reject")
+    async with served("serve", "--scenario", "none", "--speed", "50", *dialect) as server:
+        frames = server.connect()
+        ours = {"ws_connection_id": json.loads(await anext(frames))["connection_id"]}
+        path = (
+            "/rtstream/" + (await data(server, "POST", "/rtstream", collection_id="default", url="u", name="n"))["id"]
+        )
+        index = (await data(server, "POST", f"{path}/index/scene", **ours))["rtstream_index_id"]
+        event = await data(server, "POST", "/rtstream/event", event_prompt="p", label="secret")
+        await data(server, "POST", f"{path}/index/{index}/alert", **event, **ours)
+        await data(server, "POST", f"{path}/transcription", action="start")
+        again, _ = await rest(server, f"{path}/transcription", method="POST", body=b'{"action":"start"}')
+        window, alert = await said(frames, "scene_index"), await said(frames, "alert")
+        await server.stop()
+        await frames.aclose()
+    assert again == 400
+    assert window["data"]["end"] < 1e11
+    assert list(alert["data"]) == ["label", "confidence", "text"]
+
+
+async def test_a_dialect_that_nobody_speaks_is_a_usage_error() -> None:
+    ended = await run("serve", "--alert-shape", "Z")
+    assert ended.status == 2
+    assert "--alert-shape" in ended.err
 
 
 async def test_the_help_of_serve_shows_every_fault_and_an_example() -> None:

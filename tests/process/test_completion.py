@@ -18,7 +18,7 @@ EXPECTED = {
     ("status", "--j"): {"--json"},
     ("run", "--fsync", ""): {"always", "interval", "never"},
     ("query", "--format", "c"): {"csv"},
-    ("emulator", ""): {"serve", "replay", "trigger"},
+    ("emulator", ""): {"serve", "replay", "trigger", "recorder"},
 }
 
 

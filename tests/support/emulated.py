@@ -1,4 +1,4 @@
-"""The emulator in this process, as plain clients meet it."""
+"""An emulator, as plain clients meet it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,18 @@ import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Protocol
 
 from websockets.asyncio.client import ClientConnection, connect
 
-from videodb_listen.emulator.server import Emulator
+
+class Emulator(Protocol):
+    """One in this process or in another."""
+
+    @property
+    def base_url(self) -> str:
+        """Where it is."""
+
 
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 

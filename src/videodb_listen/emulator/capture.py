@@ -2,9 +2,10 @@
 
     created -> starting -> active -> stopping -> stopped -> exported        failed, from every state that goes on
 
-The recorder asks for starting and stopping; the rest comes by itself. Each state is told as an event to the session's
-connection id. How exports go was observed by applications, not documented (chess-lens, recording-export.service.ts):
-REST goes on saying `stopped`, the session's `export_status` tells the rest, and asking for an export only triggers it.
+The recorder asks for starting, and for stopping even before it is active; the rest comes by itself. Each state is told
+as an event to the session's connection id. How exports go was observed by applications, not documented (chess-lens,
+recording-export.service.ts): REST goes on saying `stopped`, the session's `export_status` tells the rest, and asking
+for an export only triggers it.
 """
 
 from collections.abc import Mapping
