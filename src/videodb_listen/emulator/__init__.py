@@ -11,5 +11,6 @@ mistake here. The rooms, from pure to thin:
 - `operations`, `fields`: the API as a table, and requests read with their types;
 - `chaos`: a plan of faults, and which connection gets which;
 - `wire`: one WebSocket down to its TCP connection, where those faults happen;
+- `recorder`, `recorder_plan`: a program for an SDK to start in place of the real recorder, and what it lacks;
 - `routes`, `server`: HTTP and WebSockets over all that (needs the extra `videodb-listen[emulator]`).
 """

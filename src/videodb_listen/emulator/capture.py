@@ -136,6 +136,7 @@ class Sessions:
         session = self.get(session_id)
         _expect(session, "failed", "fail")
         session.error = {"code": code, "message": message}
+        session.export_status = session.export_status and "failed"
         self._close_streams(session, now_s)
         self._enter(session, "failed", error=session.error)
 

@@ -121,6 +121,34 @@ def test_a_session_that_failed_before_its_media_came_stays_failed() -> None:
     assert recording.body["error"] == {"code": "GONE", "message": "it is gone"}
 
 
+def test_a_session_that_fails_during_its_export_is_never_exported() -> None:
+    recording = Recording().stopped()
+    recording.export(20.0)
+    recording.sessions.fail(recording.id, "GONE", "it is gone", 20.0)
+    assert [status for _, status in recording.heard(LONG_S)] == ["failed"]
+    assert recording.body["export_status"] == "failed"
+    assert "exported_video_id" not in recording.body
+
+
+def test_a_stop_that_comes_twice_is_one_stop() -> None:
+    recording = Recording()
+    with pytest.raises(Refusal, match="cannot stop"):
+        recording.sessions.stop(recording.id, 0.0)
+    recording.start(0.0)
+    for now_s in (5.0, 5.5, 50.0):
+        recording.sessions.stop(recording.id, now_s)
+        recording.heard(now_s)
+    assert recording.body["status"] == "stopped"
+
+
+def test_a_session_stopped_before_its_media_came_has_no_streams_and_no_export() -> None:
+    recording = Recording()
+    recording.start(0.0)
+    recording.sessions.stop(recording.id, 0.5)
+    assert [status for _, status in recording.heard(LONG_S)] == ["created", "starting", "stopping", "stopped"]
+    assert recording.body["rtstreams"] == []
+
+
 def test_the_first_channel_marked_as_primary_is_it() -> None:
     camera = {"channel_id": "camera:1", "type": "video", "is_primary": True}
     assert Recording(MIC, DISPLAY, camera).stopped().body["primary_video_channel_id"] == "camera:1"
