@@ -224,7 +224,10 @@ async def test_a_connection_id_given_to_the_recorder_replaces_the_one_of_the_cre
         assert (await event(first))["channel"] == "alert"
 
 
-async def test_events_for_a_closed_connection_are_dropped_but_the_records_stay() -> None:
+async def test_events_for_a_closed_connection_are_dropped_but_the_records_stay(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO", "videodb_listen.emulator")
     async with at_work() as (emulator, connection, ids):
         async with client(emulator) as (_, gone_id):
             await data(
@@ -235,6 +238,7 @@ async def test_events_for_a_closed_connection_are_dropped_but_the_records_stay()
         heard = [await event(connection) for _ in range(3)]
         kept = await data(emulator, "GET", f"/rtstream/{ids['mic']}/transcription")
     assert "transcript" not in {one["channel"] for one in heard}
+    assert caplog.text.count(f"{gone_id} is not there") == 1
     assert kept["transcription_records"][0]["text"] == "Good morning, can everybody hear me?"
 
 

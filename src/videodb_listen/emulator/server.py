@@ -54,6 +54,7 @@ class Emulator:
         self._clock = clock
         self._chaos = chaos
         self._wires: dict[str, Wire] = {}
+        self._missed: set[str] = set()
         self._stirred = asyncio.Event()
         self.app = Starlette(routes=self._routes(), exception_handlers=HANDLERS)
         self.app.router.redirect_slashes = False
@@ -162,8 +163,9 @@ class Emulator:
 
     async def _deliver_due(self) -> None:
         for connection_id, event in self.account.agenda.advance(self._clock()):
-            if not await self._send(connection_id, encode(event)):
-                log.info("connection %s is not there; dropped %s", connection_id, event.get("event", event["channel"]))
+            if not await self._send(connection_id, encode(event)) and connection_id not in self._missed:
+                self._missed.add(connection_id)  # said once: a pipeline goes on for as long as its stream
+                log.info("connection %s is not there; events for it are dropped", connection_id)
         performance = self.world.performance
         if performance is not None and not performance.over:
             await self._perform(performance)
