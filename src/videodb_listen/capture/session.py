@@ -9,6 +9,7 @@ from videodb_listen import lifecycle
 from videodb_listen.capture.channels import Channel, kind_of
 from videodb_listen.capture.resource import Resource, Sent, given, list_in
 from videodb_listen.capture.rtstream import RTStream
+from videodb_listen.display import shorten, visible
 from videodb_listen.errors import SessionFailed, TimedOut, Unavailable
 from videodb_listen.rest import Api
 from videodb_listen.units import format_duration
@@ -117,12 +118,17 @@ class CaptureSession(Resource):
 
     def _check(self, state: str) -> None:
         failed = {"session": self.status, "export": self.export_status if state == "exported" else None}
-        for what, said in failed.items():
-            if said == lifecycle.FAILED:
-                why = f": {error}" if (error := self.data.get("error")) else ""
-                fix = "look at the error, then start another session"
-                raise SessionFailed(f"the {what} of {self.id} failed{why}", fix=fix)
+        for what, status in failed.items():
+            if status == lifecycle.FAILED:
+                said = ": ".join([f"the {what} of {self.id} failed", *_words_of(self.data.get("error"))])
+                raise SessionFailed(said, fix="look at the error, then start another session")
 
     @property
     def _path(self) -> tuple[str, ...]:
         return "collection", self.collection_id, "capture", "session", self.id
+
+
+def _words_of(error: object) -> list[str]:
+    """What the server says of a failure: `{"code": ..., "message": ...}`, either of them, or a text; often nothing."""
+    said = [error.get("code"), error.get("message")] if isinstance(error, Mapping) else [error]
+    return [shorten(visible(text), 200) for text in said if isinstance(text, str) and text]

@@ -96,7 +96,9 @@ def test_an_export_is_seen_in_its_own_field(server: RecordingServer, api: Api) -
 @pytest.mark.parametrize(
     ("state", "data", "said"),
     [
-        ("active", {"status": "failed", "error": {"message": "no credits"}}, "the session of cap-1 failed.*no credits"),
+        ("active", {"status": "failed", "error": {"code": "C", "message": "no \x1b[2J"}}, r"cap-1 failed: C: no \\x1b"),
+        ("active", {"status": "failed", "error": "no credits"}, "the session of cap-1 failed: no credits;"),
+        ("active", {"status": "failed"}, "the session of cap-1 failed;"),
         ("exported", {"status": "stopped", "export_status": "failed"}, "the export of cap-1 failed"),
     ],
 )
