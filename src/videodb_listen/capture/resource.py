@@ -11,6 +11,9 @@ import orjson
 from videodb_listen.errors import Unavailable
 from videodb_listen.rest import Api
 
+MAX_STALE_PAGES = 10
+"""Pages in a row with nothing new. A few are records that moved on; so many are a server that counts no pages."""
+
 T = TypeVar("T")
 
 
@@ -75,6 +78,7 @@ def pages(fetch: Callable[[int], Any], key: str, page: int | None) -> dict[str, 
     whole: dict[str, Any] = {}
     records: list[dict[str, Any]] = []
     seen: set[bytes] = set()
+    stale = 0
     for number in itertools.count(1):
         answer = fetch(number) or {}
         marked = [(orjson.dumps(record, option=orjson.OPT_SORT_KEYS), record) for record in list_in(answer, key)]
@@ -82,6 +86,7 @@ def pages(fetch: Callable[[int], Any], key: str, page: int | None) -> dict[str, 
         seen.update(mark for mark, _ in fresh)
         records += [record for _, record in fresh]
         whole = whole or dict(answer)
-        if not answer.get("next_page") or not fresh:
+        stale = 0 if fresh else stale + 1
+        if not answer.get("next_page") or not marked or stale == MAX_STALE_PAGES:
             break
     return {**whole, key: records, "next_page": False}

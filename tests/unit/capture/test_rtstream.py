@@ -8,6 +8,7 @@ import pytest
 
 from support.recording import RecordingServer, Told, good
 from videodb_listen.capture import Export, RTStream, SceneIndex
+from videodb_listen.capture.resource import MAX_STALE_PAGES
 from videodb_listen.errors import Unavailable
 from videodb_listen.rest import Api
 
@@ -51,11 +52,25 @@ def test_records_that_new_ones_push_to_the_next_page_come_once(server: Recording
     assert starts(index.get_scenes()["scenes"]) == [9, 9, 8, 7, 6]
 
 
-@pytest.mark.parametrize("last", [page("scene_index_records", more=True), page("scene_index_records", 1, more=True)])
-def test_pages_without_news_are_the_last(server: RecordingServer, index: SceneIndex, last: Told) -> None:
-    server.replies = [page("scene_index_records", 1, more=True), *[last] * 5]
+def test_a_page_that_is_all_old_is_not_the_last(server: RecordingServer, index: SceneIndex) -> None:
+    key = "scene_index_records"
+    server.replies = [page(key, 2, more=True), page(key, 2, more=True), page(key, 1, more=False)]
+    assert starts(index.get_scenes(page_size=1)["scenes"]) == [2, 1]
+
+
+@pytest.mark.parametrize(
+    ("last", "asked"),
+    [
+        (page("scene_index_records", more=True), 2),
+        (page("scene_index_records", 1, more=True), 1 + MAX_STALE_PAGES),
+    ],
+)
+def test_a_server_that_says_more_for_ever_is_left(
+    server: RecordingServer, index: SceneIndex, last: Told, asked: int
+) -> None:
+    server.replies = [page("scene_index_records", 1, more=True), *[last] * 99]
     assert starts(index.get_scenes()["scenes"]) == [1]
-    assert len(server.asked) == 2
+    assert len(server.asked) == asked
 
 
 def test_a_bound_of_zero_is_a_bound(server: RecordingServer, stream: RTStream, index: SceneIndex) -> None:
