@@ -33,6 +33,7 @@ _COMMANDS = {
     "stats": ("videodb_listen.cli.inspect", "Counts, rates and gaps."),
     "verify": ("videodb_listen.cli.inspect", "Whether the files are whole."),
     "export": ("videodb_listen.cli.export", "Subtitles (srt, vtt), a transcript (txt), a table (csv)."),
+    "session": ("videodb_listen.cli.session", "Capture sessions: record, list, show, export."),
     "emulator": ("videodb_listen.cli.emulator", "A VideoDB realtime backend on this machine, without any key."),
 }
 IMPLICIT = "videodb_listen.implicit_run"

@@ -45,14 +45,14 @@ def start(
     occupy_standard_descriptors()
     layout = find_layout(chosen_directory(dir_argument, directory), read_dotenv(cwd))
     timeout_s = value_of("startup_timeout_s", options, os.environ) or None
-    click.echo(f"WS_ID={_connection_id(layout, ctx.meta[WORDS], timeout_s, clear=options['clear'])}")
+    click.echo(f"WS_ID={connection_id(layout, ctx.meta[WORDS], timeout_s, clear=options['clear'])}")
 
 
-def _connection_id(layout: Layout, words: list[str], timeout_s: float | None, *, clear: bool) -> str:
+def connection_id(layout: Layout, words: list[str], timeout_s: float | None, *, clear: bool = False) -> str:
     """The id of the listener that runs, else of one that is launched; one that is ending is waited for first.
 
-    `timeout_s` is how long to wait for another listener, None: for ever. Raises TimedOut after it, DirectoryBusy when
-    one runs and `clear` is wanted, and what the daemon failed with.
+    `words` are the options of one that is launched. `timeout_s` is how long to wait for another listener, None: for
+    ever. Raises TimedOut after it, DirectoryBusy when one runs and `clear` is wanted, and what the daemon failed with.
     """
     while True:
         _outlast_ending(layout, timeout_s)

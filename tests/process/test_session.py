@@ -1,0 +1,194 @@
+"""`session record` at a terminal: a whole recording in one command, and what Ctrl-C does to it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from support.daemon import PYTHON, Completed, Site
+from support.waiting import Changes
+from videodb_listen.emulator.server import Emulator, running_emulator
+
+RECORDER = f"{sys.executable} -m videodb_listen emulator recorder"
+CTRL_C = b"\x03"
+
+
+@pytest.fixture
+async def emulator() -> AsyncIterator[Emulator]:
+    """A backend that keeps sessions, ten times as fast as life."""
+    async with running_emulator(None, speed=10) as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def site(lone_site: Site, emulator: Emulator) -> Site:
+    """A directory for a listener, and the environment of somebody who records."""
+    lone_site.env |= {"VIDEO_DB_API": emulator.base_url, "VIDEODB_RECORDER": RECORDER, "TERM": "xterm"}
+    lone_site.env["VIDEODB_EVENTS_DIR"] = str(lone_site.directory)
+    return lone_site
+
+
+class Terminal:
+    """A command at a pseudo-terminal of its own, and all that it shows there."""
+
+    def __init__(self, site: Site, *words: str) -> None:
+        self.shown = ""
+        self._changes = Changes()
+        self._master, slave = pty.openpty()
+        self._process = subprocess.Popen(
+            [PYTHON, "-m", "videodb_listen", *words],
+            env=site.environment(),
+            cwd=site.home,
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            preexec_fn=lambda: os.login_tty(slave),
+        )
+        os.close(slave)
+        self._ended = asyncio.get_running_loop().create_task(asyncio.to_thread(self._process.wait))
+        self._ended.add_done_callback(lambda _: self._changes.tell())
+        asyncio.get_running_loop().add_reader(self._master, self._read)
+
+    def _read(self) -> None:
+        try:
+            self.shown += os.read(self._master, 65536).decode()
+        except OSError:  # the other end is closed
+            asyncio.get_running_loop().remove_reader(self._master)
+        self._changes.tell()
+
+    async def shows(self, text: str) -> None:
+        """Wait until this is on the screen."""
+        await self._until(lambda: text in self.shown or self._ended.done(), text)
+        assert text in self.shown, self.shown
+
+    async def status(self) -> int:
+        """Wait for the end."""
+        await self._until(self._ended.done, "the end")
+        return self._ended.result()
+
+    async def _until(self, condition: Callable[[], bool], what: str) -> None:
+        await self._changes.until(condition, f"{what} in {self.shown!r}", limit_s=40.0)
+
+    def press(self, keys: bytes) -> None:
+        """Type."""
+        os.write(self._master, keys)
+
+    async def close(self) -> None:
+        """Let it go, however it is."""
+        asyncio.get_running_loop().remove_reader(self._master)
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+        await self._ended
+        os.close(self._master)
+
+
+@pytest.fixture
+async def record(site: Site) -> AsyncIterator[Callable[..., Terminal]]:
+    """Start `session record` with these words, at a terminal."""
+    terminals: list[Terminal] = []
+
+    def start(*words: str) -> Terminal:
+        terminals.append(Terminal(site, "session", "record", *words))
+        return terminals[-1]
+
+    yield start
+    for terminal in terminals:
+        await terminal.close()
+    await site.run("stop")
+
+
+def recorders(site: Site) -> list[int]:
+    """The processes of recorders that this site's commands have started."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            words = (entry / "cmdline").read_bytes() if entry.name.isdecimal() else b""
+            if b"recorder" in words and site.key.encode() in (entry / "environ").read_bytes():
+                found.append(int(entry.name))
+    return found
+
+
+async def test_ctrl_c_stops_exports_and_ends_with_the_url_of_the_player(
+    site: Site, record: Callable[..., Terminal]
+) -> None:
+    terminal = record("--mic", "--screen", "--store", "--transcribe", "--describe", "what is there")
+    await terminal.shows("recording 1s")
+    await terminal.shows("transcript ")
+    terminal.press(CTRL_C)
+    await terminal.shows("exporting")
+    assert await terminal.status() == 0
+    assert terminal.shown.splitlines()[-1].startswith("https://player.")
+    for step in ("created", "active", "stopped", "exported"):
+        assert f"{step}\r\n" in terminal.shown
+    assert recorders(site) == []
+    names = [event.get("event") for event in site.records() if event["channel"] == "capture_session"]
+    assert names[-1] == "capture_session.exported"
+
+
+async def test_a_second_ctrl_c_ends_at_once_and_leaves_no_recorder(site: Site, record: Callable[..., Terminal]) -> None:
+    site.env["VIDEODB_RECORDER_PLAN"] = "silent"
+    terminal = record("--mic", "--store")
+    await terminal.shows("events go to")
+    terminal.press(CTRL_C)
+    await terminal.shows("once more")
+    terminal.press(CTRL_C)
+    assert await terminal.status() == 130
+    assert recorders(site) == []
+
+
+async def recorded(site: Site, *words: str) -> Completed:
+    done = await site.run_bare("session", "record", *words)
+    await site.run("stop")
+    return done
+
+
+async def test_a_recording_ends_by_itself_after_its_time(site: Site) -> None:
+    done = await recorded(site, "--store", "--for", "1s")
+    assert (done.status, done.stdout.count("\n")) == (0, 1)
+    assert "https://player." in done.stdout
+    assert "\x1b" not in done.stderr, "nothing moves where there is no terminal"
+
+
+async def test_nothing_is_stored_unless_asked(site: Site) -> None:
+    done = await recorded(site, "--mic", "--for", "1s")
+    assert done.status == 0
+    assert done.stdout.startswith("cap-")
+    assert "nothing was stored" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("plan", "words", "status", "said"),
+    [
+        ("no-permission", ("--mic",), 71, "permission"),
+        ("no-display", ("--screen",), 71, "there is no display to record"),
+        ("crash-after:1s", ("--mic", "--store"), 71, "recorder"),
+    ],
+)
+async def test_what_the_recorder_cannot_do_is_said_and_nothing_is_left(
+    site: Site, plan: str, words: tuple[str, ...], status: int, said: str
+) -> None:
+    site.env["VIDEODB_RECORDER_PLAN"] = plan
+    done = await recorded(site, *words)
+    assert (done.status, done.stdout) == (status, "")
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert recorders(site) == []
+
+
+async def test_sessions_are_listed_shown_and_exported(site: Site) -> None:
+    await recorded(site, "--store", "--for", "500ms")
+    listed = await site.run_bare("session", "list")
+    session_id = listed.stdout.split()[0]
+    shown = await site.run_bare("session", "show", session_id)
+    assert f'"{session_id}"' in shown.stdout
+    exported = await site.run_bare("session", "export", session_id, "--timeout", "20s")
+    assert (exported.status, '"exported_video_id"' in exported.stdout) == (0, True)
+    assert (await site.run_bare("session", "show", "cap-nobody")).status == 65
