@@ -23,7 +23,7 @@ import click
 from videodb_listen import lifecycle
 from videodb_listen.capture import CaptureClient, CaptureSession, Channel, Connection, RTStream
 from videodb_listen.display import visible
-from videodb_listen.errors import RecorderFailed, SessionFailed, TimedOut
+from videodb_listen.errors import RecorderFailed, RequestRefused, SessionFailed, TimedOut
 from videodb_listen.events import follow
 from videodb_listen.settings import Settings
 from videodb_listen.units import format_duration
@@ -187,7 +187,7 @@ class Recording:
             self._screen.say(f"stopped after {sum(self._screen.counts.values())} events; nothing was stored")
             return str(self._session.id)
         self._screen.say("exporting")
-        with contextlib.suppress(Exception):  # it may have begun, or be done: the state tells
+        with contextlib.suppress(RequestRefused):  # it may have begun, or be done: the state tells
             await asyncio.to_thread(self._session.export, ws_connection_id=self._ws_id)
         await self._reach("exported")
         await asyncio.to_thread(self._session.refresh)
@@ -219,7 +219,7 @@ class Recording:
         """Wait until it is in `state`, or beyond, by its events or by asking. Raises SessionFailed, TimedOut."""
         deadline = time.monotonic() + PATIENCE_S[state]
         while not lifecycle.reached(self._state, state):
-            self._check()
+            self._check(recording=state == "active")
             if time.monotonic() >= deadline:
                 raise TimedOut(
                     f"the session {self._session.id} is {self._state}, and not {state} after "
@@ -235,13 +235,13 @@ class Recording:
                 asked = "exported" if self._session.export_status == "exported" else self._session.status
                 self._take_state(asked, self._session.data)
 
-    def _check(self) -> None:
+    def _check(self, *, recording: bool = True) -> None:
         if self._state == lifecycle.FAILED:
             raise SessionFailed(
                 f"the session {self._session.id} failed",
                 fix="see its error: videodb-listen query --event capture_session.failed --format json",
             )
-        if not self._client.recorder.running:
+        if recording and not self._client.recorder.running:
             raise RecorderFailed("the recorder has ended", fix="start another recording")
 
 
