@@ -169,7 +169,6 @@ async def test_nothing_is_stored_unless_asked(site: Site) -> None:
     [
         ("no-permission", ("--mic",), 71, "permission"),
         ("no-display", ("--screen",), 71, "there is no display to record"),
-        ("crash-after:1s", ("--mic", "--store"), 71, "recorder"),
     ],
 )
 async def test_what_the_recorder_cannot_do_is_said_and_nothing_is_left(
@@ -179,6 +178,16 @@ async def test_what_the_recorder_cannot_do_is_said_and_nothing_is_left(
     done = await recorded(site, *words)
     assert (done.status, done.stdout) == (status, "")
     assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert recorders(site) == []
+
+
+async def test_a_recorder_that_dies_ends_the_recording(site: Site) -> None:
+    site.env["VIDEODB_RECORDER_PLAN"] = "crash-after:1s"
+    done = await recorded(site, "--mic", "--store")
+    # Two tell of it, the process and the session's event: which is first is chance, and both name the cause.
+    assert (done.status, done.stdout) in {(71, ""), (1, "")}
+    assert {71: "the recorder has ended", 1: "RECORDER_GONE"}[done.status] in done.stderr
     assert "Traceback" not in done.stderr
     assert recorders(site) == []
 

@@ -44,6 +44,9 @@ def recorder(crash_after: str | None, plan: str, base_url: str, **flags: bool) -
 
     It reads commands from stdin and answers on stdout, one line each; it ends with `shutdown`, or with stdin. An SDK
     gives its recorder no arguments, so the PLAN comes from the environment.
+
+    \b
+    VIDEODB_RECORDER='videodb-listen emulator recorder --no-display' videodb-listen session record
     """
     from videodb_listen.emulator.recorder import run
     from videodb_listen.emulator.recorder_plan import PlanError, parse

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import orjson
 
 from videodb_listen import lifecycle
 from videodb_listen.capture import CaptureClient, CaptureSession, Channel, Connection, RTStream
@@ -27,7 +28,7 @@ from videodb_listen.errors import RecorderFailed, RequestRefused, SessionFailed,
 from videodb_listen.events import follow
 from videodb_listen.settings import Settings
 from videodb_listen.units import format_duration
-from videodb_listen.view import Event, channel_of, name_of, session_of, stream_of, streams_in
+from videodb_listen.view import channel_of, name_of, session_of, stream_of, streams_in
 
 ASK_EVERY_S = 3.0
 """Between two questions to the API while no event comes; applications ask as often."""
@@ -92,7 +93,7 @@ class Recording:
         self._streams: set[str] = set()
         self._state: str | None = None
         self._news = asyncio.Event()
-        self._exported: dict[str, Any] = {}
+        self._details: object = None  # what came with the newest state
 
     async def run(self) -> str:
         """Record until the plan or `stop` ends it; the URL of the player, or what else names the result.
@@ -191,7 +192,7 @@ class Recording:
             await asyncio.to_thread(self._session.export, ws_connection_id=self._ws_id)
         await self._reach("exported")
         await asyncio.to_thread(self._session.refresh)
-        told = {**self._session.data, **self._exported}
+        told = {**self._session.data, **(self._details if isinstance(self._details, dict) else {})}
         return str(told.get("player_url") or told.get("exported_video_id") or self._session.id)
 
     # -- what became of it --
@@ -200,18 +201,17 @@ class Recording:
         async for event in events:
             if session_of(event) == self._session.id:
                 self._streams |= set(streams_in(event))
-                self._take_state(lifecycle.state_in(name_of(event)), event)
+                self._take_state(lifecycle.state_in(name_of(event)), event.get("data"))
             elif stream_of(event) not in self._streams:
                 continue
             self._screen.counts[channel_of(event)] += 1
 
-    def _take_state(self, state: str | None, event: Event) -> None:
+    def _take_state(self, state: str | None, details: object) -> None:
         if state is None:
             return
-        if state == "exported":
-            self._exported = dict(event.get("data") or {})
         if state == lifecycle.FAILED or not lifecycle.reached(self._state, state):
             self._state = state
+            self._details = details
             self._screen.say(state)
             self._news.set()
 
@@ -232,14 +232,15 @@ class Recording:
                     await self._news.wait()
             except TimeoutError:
                 await asyncio.to_thread(self._session.refresh)
-                asked = "exported" if self._session.export_status == "exported" else self._session.status
-                self._take_state(asked, self._session.data)
+                exporting = self._session.export_status
+                state_now = exporting if exporting in lifecycle.TERMINAL else self._session.status
+                self._take_state(state_now, self._session.data)
 
     def _check(self, *, recording: bool = True) -> None:
         if self._state == lifecycle.FAILED:
             raise SessionFailed(
-                f"the session {self._session.id} failed",
-                fix="see its error: videodb-listen query --event capture_session.failed --format json",
+                f"the session {self._session.id} failed: {visible(orjson.dumps(self._details).decode())}",
+                fix="look at the error, then start another session",
             )
         if recording and not self._client.recorder.running:
             raise RecorderFailed("the recorder has ended", fix="start another recording")
