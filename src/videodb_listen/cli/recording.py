@@ -24,7 +24,7 @@ import orjson
 from videodb_listen import lifecycle
 from videodb_listen.capture import CaptureClient, CaptureSession, Channel, Connection, RTStream
 from videodb_listen.display import visible
-from videodb_listen.errors import RecorderFailed, RequestRefused, SessionFailed, TimedOut
+from videodb_listen.errors import RecorderFailed, RequestRefused, SessionFailed, TimedOut, Unavailable
 from videodb_listen.events import follow
 from videodb_listen.settings import Settings
 from videodb_listen.units import format_duration
@@ -231,7 +231,8 @@ class Recording:
                 async with asyncio.timeout(ASK_EVERY_S):
                     await self._news.wait()
             except TimeoutError:
-                await asyncio.to_thread(self._session.refresh)
+                with contextlib.suppress(Unavailable):  # asked again soon, until the patience ends
+                    await asyncio.to_thread(self._session.refresh)
                 exporting = self._session.export_status
                 state_now = exporting if exporting in lifecycle.TERMINAL else self._session.status
                 self._take_state(state_now, self._session.data)
