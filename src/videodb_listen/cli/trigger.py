@@ -28,6 +28,9 @@ def trigger(event: str, changes: tuple[str, ...], base_url: str | None, connecti
     """Make a running emulator send one EVENT, e.g. transcript or capture_session.exported.
 
     The frame sent is printed on stdout. A VALUE that is JSON is taken as JSON, anything else as text.
+
+    \b
+    videodb-listen emulator trigger transcript --set data.text='Hello from the shell'
     """
     _known(event)
     order = {"event": event, "set": dict(_change(change) for change in changes), "connection_id": connection}
