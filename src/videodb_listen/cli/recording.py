@@ -139,11 +139,12 @@ class Recording:
                 raise RecorderFailed(
                     f"the permission for {PERMISSIONS[kind]} was not granted", fix="allow it in the system's settings"
                 )
-        found = (await self._client.list_channels()).all()
-        chosen = {channel.type: channel for channel in reversed(found) if channel.type is not None}
+        found = await self._client.list_channels()
+        groups = {"mic": found.mics, "display": found.displays, "system_audio": found.system_audio}
+        chosen = {kind: group.default for kind, group in groups.items() if group.default is not None}
         missing = [kind for kind in self._plan.kinds if kind not in chosen]
         if missing or not chosen:
-            there = ", ".join(channel.id for channel in found) or "nothing"
+            there = ", ".join(channel.id for channel in found.all()) or "nothing"
             raise RecorderFailed(f"there is no {missing[0] if missing else 'channel'} to record", fix=f"found: {there}")
         channels = [chosen[kind] for kind in self._plan.kinds or chosen]
         for channel in channels:
