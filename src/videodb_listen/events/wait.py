@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from videodb_listen import lifecycle
 from videodb_listen.events import query
 from videodb_listen.events.query import Where
 from videodb_listen.view import Event, name_of, session_of
 
-_LIFECYCLE = "capture_session."
-_FAILED = "capture_session.failed"
+_FAILED = lifecycle.event_name(lifecycle.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Awaited:
         self.verdict: Verdict | None = None
         self._where = where
         self._session = session
-        self._lifecycle = frozenset(name for name in names if name.startswith(_LIFECYCLE))
+        self._lifecycle = frozenset(name for name in names if lifecycle.state_in(name))
         others = [name for name in names if name not in self._lifecycle]
         self._others = query.event(*others) if others else None
         self._any = not names
@@ -70,10 +70,10 @@ class Awaited:
         if session is None or session == self._newest:
             return False
         if self._session is not None or session in self._seen:
-            return name_of(event).startswith(_LIFECYCLE)
+            return lifecycle.state_in(name_of(event)) is not None
         self._seen.add(session)
         self._newest = session
-        if self.verdict is not None and name_of(self.verdict.event).startswith(_LIFECYCLE):
+        if self.verdict is not None and lifecycle.state_in(name_of(self.verdict.event)):
             self.verdict = None
         return False
 
