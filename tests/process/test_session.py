@@ -16,6 +16,7 @@ import pytest
 from support.daemon import PYTHON, Completed, Site
 from support.waiting import Changes
 from videodb_listen.emulator.server import Emulator, running_emulator
+from videodb_listen.rest import CALL_DEADLINE_S
 
 RECORDER = f"{sys.executable} -m videodb_listen emulator recorder"
 CTRL_C = b"\x03"
@@ -69,13 +70,13 @@ class Terminal:
         await self._until(lambda: text in self.shown or self._ended.done(), text)
         assert text in self.shown, self.shown
 
-    async def status(self) -> int:
+    async def status(self, limit_s: float = 40.0) -> int:
         """Wait for the end."""
-        await self._until(self._ended.done, "the end")
+        await self._until(self._ended.done, "the end", limit_s)
         return self._ended.result()
 
-    async def _until(self, condition: Callable[[], bool], what: str) -> None:
-        await self._changes.until(condition, f"{what} in {self.shown!r}", limit_s=40.0)
+    async def _until(self, condition: Callable[[], bool], what: str, limit_s: float = 40.0) -> None:
+        await self._changes.until(condition, f"{what} in {self.shown!r}", limit_s=limit_s)
 
     def press(self, keys: bytes) -> None:
         """Type."""
@@ -141,6 +142,32 @@ async def test_a_second_ctrl_c_ends_at_once_and_leaves_no_recorder(site: Site, r
     await terminal.shows("once more")
     terminal.press(CTRL_C)
     assert await terminal.status() == 130
+    assert recorders(site) == []
+
+
+async def test_a_second_ctrl_c_does_not_wait_for_an_api_that_does_not_answer(
+    site: Site, record: Callable[..., Terminal]
+) -> None:
+    left_waiting = asyncio.Event()
+
+    async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if b"/token" in await reader.readuntil(b"\r\n\r\n"):
+            body = b'{"success": true, "data": {"token": "st-1"}}'
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(body), body))
+        else:
+            left_waiting.set()
+            await reader.read()
+        writer.close()
+
+    await site.run("start")
+    async with await asyncio.start_server(mute, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        terminal = record("--mic", "--base-url", f"http://127.0.0.1:{port}")
+        await left_waiting.wait()
+        terminal.press(CTRL_C)
+        await terminal.shows("once more")
+        terminal.press(CTRL_C)
+        assert await terminal.status(CALL_DEADLINE_S / 2) == 130
     assert recorders(site) == []
 
 

@@ -1,7 +1,6 @@
 """One capture session from its creation to its export, as `session record` drives it.
 
-Two wings meet here: the client side starts and stops, the listener's file says what became of it. When the file stays
-silent, since the connection that the session reports to was lost, the API is asked now and then.
+Two wings meet here: the client side starts and stops it, the listener's file says what became of it.
 """
 
 from __future__ import annotations
@@ -10,31 +9,21 @@ import asyncio
 import contextlib
 import os
 import signal
-import sys
 import time
-from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import click
-import orjson
-
-from videodb_listen import lifecycle
 from videodb_listen.capture import CaptureClient, CaptureSession, Channel, Connection, RTStream
-from videodb_listen.display import visible
-from videodb_listen.errors import RecorderFailed, RequestRefused, SessionFailed, TimedOut, Unavailable
+from videodb_listen.cli.progress import Progress
+from videodb_listen.cli.session_watch import SessionWatch
+from videodb_listen.errors import RecorderFailed, RequestRefused
 from videodb_listen.events import follow
 from videodb_listen.settings import Settings
 from videodb_listen.units import format_duration
-from videodb_listen.view import channel_of, name_of, session_of, stream_of, streams_in
 
-ASK_EVERY_S = 3.0
-"""Between two questions to the API while no event comes; applications ask as often."""
-
-PATIENCE_S = {"active": 120.0, "stopped": 120.0, "exported": 1800.0}
-"""How long a state may take: a recorder connects within seconds, a long export takes many minutes."""
+ABORTED = 130  # as click ends for Ctrl-C
 
 PERMISSIONS = {"mic": "microphone", "display": "screen_capture"}
 
@@ -52,48 +41,19 @@ class Plan:
     user: str
 
 
-@dataclass
-class Screen:
-    """What a person sees of a recording: a line for each step, and on a terminal one that moves."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-    _moving: bool = False
-
-    def say(self, text: str) -> None:
-        """A line that stays."""
-        self._rub_out()
-        click.echo(visible(text), err=True)
-
-    def move(self, text: str) -> None:
-        """The line that moves; nothing where stderr is no terminal."""
-        if sys.stderr.isatty():
-            self._rub_out()
-            counted = ", ".join(f"{channel} {count}" for channel, count in sorted(self.counts.items()))
-            click.echo(visible(f"{text}  {counted}"), err=True, nl=False)
-            self._moving = True
-
-    def _rub_out(self) -> None:
-        if self._moving:
-            click.echo("\r\x1b[K", err=True, nl=False)
-            self._moving = False
-
-
 class Recording:
     """One session that reports to `ws_id`, whose events come into the file in `directory`."""
 
-    def __init__(self, settings: Settings, directory: Path, ws_id: str, plan: Plan, screen: Screen) -> None:
+    def __init__(self, settings: Settings, directory: Path, ws_id: str, plan: Plan, progress: Progress) -> None:
         self.stop = asyncio.Event()
         self._connection = Connection(settings)
         self._client = CaptureClient(self._connection.generate_client_token(), base_url=settings.base_url)
         self._directory = directory
         self._ws_id = ws_id
         self._plan = plan
-        self._screen = screen
+        self._progress = progress
         self._session: CaptureSession
-        self._streams: set[str] = set()
-        self._state: str | None = None
-        self._news = asyncio.Event()
-        self._details: object = None  # what came with the newest state
+        self._watch: SessionWatch
 
     async def run(self) -> str:
         """Record until the plan or `stop` ends it; the URL of the player, or what else names the result.
@@ -101,13 +61,13 @@ class Recording:
         Raises SessionFailed, RecorderFailed, TimedOut, and what the API's answers mean.
         """
         since_s = time.time()
-        self._screen.say(f"events go to {self._directory}")
+        self._progress.say(f"events go to {self._directory}")
         async with self._client:
             await self._start()
             with follow(self._directory, since=since_s) as events:
-                hearing = asyncio.create_task(self._hear(events))
+                hearing = asyncio.create_task(self._watch.hear(events))
                 try:
-                    await self._reach("active")
+                    await self._watch.reach("active", self._check_recorder)
                     await self._start_pipelines()
                     await self._until_told()
                     return await self._finish()
@@ -128,8 +88,9 @@ class Recording:
             collection_id=self._connection.settings.collection,
             ws_connection_id=self._ws_id,
         )
+        self._watch = SessionWatch(self._session, self._progress)
         names = ", ".join(channel.name or channel.id for channel in channels)
-        self._screen.say(f"session {self._session.id}: {names}")
+        self._progress.say(f"session {self._session.id}: {names}")
         await self._client.start_capture_session(self._session.id, channels)
 
     async def _channels(self) -> list[Channel]:
@@ -154,9 +115,9 @@ class Recording:
     async def _start_pipelines(self) -> None:
         await asyncio.to_thread(self._session.refresh)
         streams = self._session.rtstreams
-        self._streams |= {stream.id for stream in streams}
+        self._watch.streams |= {stream.id for stream in streams}
         await asyncio.to_thread(self._tell_pipelines, streams)
-        self._screen.say(f"recording; Ctrl-C stops {'and exports' if self._plan.store else 'it'}")
+        self._progress.say(f"recording; Ctrl-C stops {'and exports' if self._plan.store else 'it'}")
 
     def _tell_pipelines(self, streams: Iterable[RTStream]) -> None:
         described = self._plan.describe or "\n".join(prompt for _, prompt in self._plan.alerts) or None
@@ -176,84 +137,38 @@ class Recording:
             left_s = None if self._plan.for_s is None else self._plan.for_s - passed_s
             if left_s is not None and left_s <= 0:
                 return
-            self._check()
-            self._screen.move(f"recording {format_duration(int(passed_s))}")
+            self._watch.check()
+            self._check_recorder()
+            self._progress.move(f"recording {format_duration(int(passed_s))}")
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(1.0 if left_s is None else min(1.0, left_s)):
                     await self.stop.wait()
 
     async def _finish(self) -> str:
         await self._client.stop_capture()
-        await self._reach("stopped")
+        await self._watch.reach("stopped")
         if not self._plan.store:
-            self._screen.say(f"stopped after {sum(self._screen.counts.values())} events; nothing was stored")
+            self._progress.say(f"stopped after {sum(self._progress.counts.values())} events; nothing was stored")
             return str(self._session.id)
-        self._screen.say("exporting")
+        self._progress.say("exporting")
         with contextlib.suppress(RequestRefused):  # it may have begun, or be done: the state tells
             await asyncio.to_thread(self._session.export, ws_connection_id=self._ws_id)
-        await self._reach("exported")
+        await self._watch.reach("exported")
         await asyncio.to_thread(self._session.refresh)
-        told = {**self._session.data, **(self._details if isinstance(self._details, dict) else {})}
+        told = {**self._session.data, **self._watch.details}
         return str(told.get("player_url") or told.get("exported_video_id") or self._session.id)
 
-    # -- what became of it --
-
-    async def _hear(self, events: AsyncIterator[dict[str, Any]]) -> None:
-        async for event in events:
-            if session_of(event) == self._session.id:
-                self._streams |= set(streams_in(event))
-                self._take_state(lifecycle.state_in(name_of(event)), event.get("data"))
-            elif stream_of(event) not in self._streams:
-                continue
-            self._screen.counts[channel_of(event)] += 1
-
-    def _take_state(self, state: str | None, details: object) -> None:
-        if state is None:
-            return
-        if state == lifecycle.FAILED or not lifecycle.reached(self._state, state):
-            self._state = state
-            self._details = details
-            self._screen.say(state)
-            self._news.set()
-
-    async def _reach(self, state: str) -> None:
-        """Wait until it is in `state`, or beyond, by its events or by asking. Raises SessionFailed, TimedOut."""
-        deadline = time.monotonic() + PATIENCE_S[state]
-        while not lifecycle.reached(self._state, state):
-            self._check(recording=state == "active")
-            if time.monotonic() >= deadline:
-                raise TimedOut(
-                    f"the session {self._session.id} is {self._state}, and not {state} after "
-                    f"{format_duration(PATIENCE_S[state])}",
-                    fix="see videodb-listen session show",
-                )
-            self._news.clear()
-            try:
-                async with asyncio.timeout(ASK_EVERY_S):
-                    await self._news.wait()
-            except TimeoutError:
-                with contextlib.suppress(Unavailable):  # asked again soon, until the patience ends
-                    await asyncio.to_thread(self._session.refresh)
-                exporting = self._session.export_status
-                state_now = exporting if exporting in lifecycle.TERMINAL else self._session.status
-                self._take_state(state_now, self._session.data)
-
-    def _check(self, *, recording: bool = True) -> None:
-        if self._state == lifecycle.FAILED:
-            raise SessionFailed(
-                f"the session {self._session.id} failed: {visible(orjson.dumps(self._details).decode())}",
-                fix="look at the error, then start another session",
-            )
-        if recording and not self._client.recorder.running:
+    def _check_recorder(self) -> None:
+        if not self._client.recorder.running:
             raise RecorderFailed("the recorder has ended", fix="start another recording")
 
 
-def run(recording: Recording, screen: Screen) -> str:
+def run(recording: Recording, progress: Progress) -> str:
     """Record to the end. The first SIGINT or SIGTERM stops it, a second one ends everything at once (status 130)."""
-    return asyncio.run(_until_signal(recording, screen))
+    return asyncio.run(_until_signal(recording, progress))
 
 
-async def _until_signal(recording: Recording, screen: Screen) -> str:
+async def _until_signal(recording: Recording, progress: Progress) -> str:
     main = asyncio.create_task(recording.run())
 
     def heard() -> None:
@@ -261,15 +176,15 @@ async def _until_signal(recording: Recording, screen: Screen) -> str:
             recording.kill()
             main.cancel()
         else:
-            screen.say("stopping; Ctrl-C once more ends at once")
+            progress.say("stopping; Ctrl-C once more ends at once")
             recording.stop.set()
 
     with _signals(heard):
         try:
             return await main
         except asyncio.CancelledError:
-            screen.say("ended at once; the session may still be recorded as running")
-            raise click.Abort from None
+            progress.say("ended at once; the session may still be recorded as running")
+            os._exit(ABORTED)  # an orderly end would wait for the threads, and they for an API that does not answer
 
 
 @contextlib.contextmanager

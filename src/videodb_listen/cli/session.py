@@ -67,7 +67,8 @@ def record(
     \b
     videodb-listen session record --mic --screen --store --transcribe --for 30s
     """
-    from videodb_listen.cli.recording import Plan, Recording, Screen, run
+    from videodb_listen.cli.progress import Progress
+    from videodb_listen.cli.recording import Plan, Recording, run
 
     plan = Plan(
         kinds=tuple(_KINDS[kind] for kind, chosen in kinds.items() if chosen),
@@ -86,8 +87,8 @@ def record(
     from videodb_listen.cli.start import connection_id
 
     ws_id = connection_id(layout, ["--dir", str(layout.directory), *words], settings.startup_timeout_s)
-    screen = Screen()
-    write_out([visible(run(Recording(settings, layout.directory, ws_id, plan, screen), screen)).encode() + b"\n"])
+    progress = Progress()
+    write_out([visible(run(Recording(settings, layout.directory, ws_id, plan, progress), progress)).encode() + b"\n"])
 
 
 @session.command("list")
