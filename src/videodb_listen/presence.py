@@ -100,6 +100,14 @@ def look(layout: Layout, now_s: float) -> Presence:
     return Presence(held, state, now_s)
 
 
+def live_id(layout: Layout, now_s: float) -> str | None:
+    """The id of the connection that stands in `layout` at `now_s` (unix seconds), None while none does.
+
+    Raises what is_held raises.
+    """
+    return read_ws_id(layout) if look(layout, now_s).connected else None
+
+
 def is_held(layout: Layout) -> bool:
     """Whether some listener owns the directory.
 

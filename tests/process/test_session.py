@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import pty
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -82,6 +83,10 @@ class Terminal:
         """Type."""
         os.write(self._master, keys)
 
+    def signal(self, number: int) -> None:
+        """Send the command a signal."""
+        self._process.send_signal(number)
+
     async def close(self) -> None:
         """Let it go, however it is."""
         asyncio.get_running_loop().remove_reader(self._master)
@@ -135,19 +140,28 @@ async def test_ctrl_c_stops_exports_and_ends_with_the_url_of_the_player(
 
 
 async def test_a_second_ctrl_c_ends_at_once_and_leaves_no_recorder(site: Site, record: Callable[..., Terminal]) -> None:
+    terminal = record("--mic", "--store")
+    await terminal.shows("recording 1s")
+    (recorder,) = recorders(site)
+    os.kill(recorder, signal.SIGSTOP)  # so it does not answer to the stop
+    terminal.press(CTRL_C)
+    await terminal.shows("once more")
+    terminal.press(CTRL_C)
+    assert await terminal.status(CALL_DEADLINE_S / 2) == 130
+    assert recorders(site) == []
+
+
+async def test_ctrl_c_before_anything_is_recorded_ends_at_once(site: Site, record: Callable[..., Terminal]) -> None:
     site.env["VIDEODB_RECORDER_PLAN"] = "silent"
     terminal = record("--mic", "--store")
     await terminal.shows("events go to")
     terminal.press(CTRL_C)
-    await terminal.shows("once more")
-    terminal.press(CTRL_C)
-    assert await terminal.status() == 130
+    assert await terminal.status(CALL_DEADLINE_S / 2) == 130
+    assert "nothing was recorded" in terminal.shown
     assert recorders(site) == []
 
 
-async def test_a_second_ctrl_c_does_not_wait_for_an_api_that_does_not_answer(
-    site: Site, record: Callable[..., Terminal]
-) -> None:
+async def test_ctrl_c_does_not_wait_for_an_api_that_is_mute(site: Site, record: Callable[..., Terminal]) -> None:
     left_waiting = asyncio.Event()
 
     async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -165,10 +179,64 @@ async def test_a_second_ctrl_c_does_not_wait_for_an_api_that_does_not_answer(
         terminal = record("--mic", "--base-url", f"http://127.0.0.1:{port}")
         await left_waiting.wait()
         terminal.press(CTRL_C)
-        await terminal.shows("once more")
-        terminal.press(CTRL_C)
         assert await terminal.status(CALL_DEADLINE_S / 2) == 130
     assert recorders(site) == []
+
+
+async def test_a_terminal_that_goes_away_does_not_end_the_recording_without_its_video(
+    site: Site, record: Callable[..., Terminal]
+) -> None:
+    terminal = record("--mic", "--store")
+    await terminal.shows("recording 1s")
+    for _ in range(2):  # the kernel and the shell both tell of it
+        terminal.signal(signal.SIGHUP)
+    assert await terminal.status() == 0
+    assert terminal.shown.splitlines()[-1].startswith("https://player.")
+
+
+async def test_transcripts_follow_the_listener_to_another_connection(
+    site: Site, record: Callable[..., Terminal]
+) -> None:
+    terminal = record("--mic", "--screen", "--transcribe", "--describe", "what is there")
+    await terminal.shows("recording 1s")
+    await site.run("stop")
+    await terminal.shows("the listener is not connected")
+    await site.run("start", "--clear")
+    await terminal.shows("the listener is connected as")
+    assert (await site.run_bare("wait", "--channel", "transcript", "--timeout", "30s")).status == 0
+    assert "cannot be moved" in terminal.shown
+    terminal.press(CTRL_C)
+    assert await terminal.status() == 0
+
+
+async def test_nobody_needs_to_look_at_the_progress(site: Site) -> None:
+    command = [PYTHON, "-m", "videodb_listen", "session", "record", "--mic", "--store", "--for", "500ms"]
+    process = await asyncio.create_subprocess_exec(
+        *("/bin/sh", "-c", 'exec "$@" 2>&-', "sh", *command),
+        env=site.environment(),
+        cwd=site.home,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    said, _ = await process.communicate()
+    await site.run("stop")
+    assert process.returncode == 0
+    assert said.startswith(b"https://player.")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("record", "--mic", "--describe", "what is there"),
+        ("record", "--mic", "--alert", "a=b"),
+        ("record", "--screen", "--transcribe"),
+        ("record", "--alert", "no prompt"),
+        ("show", ""),
+        ("export", ".."),
+    ],
+)
+async def test_what_can_mean_nothing_is_refused(site: Site, words: tuple[str, ...]) -> None:
+    assert (await site.run_bare("session", *words)).status == 2
+    assert not site.files.events.exists()
 
 
 async def recorded(site: Site, *words: str) -> Completed:

@@ -71,6 +71,11 @@ class Recorder:
         """The newest process, also when it has ended; None before the first command."""
         return self._process.pid if self._process else None
 
+    @property
+    def failure(self) -> Exception | None:
+        """Why the newest process ended by itself, None when it did not."""
+        return self._failure
+
     async def call(self, command: str, params: Mapping[str, Any] | None = None) -> Any:
         """The result of `command`.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections import Counter
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from videodb_listen.display import visible
 
 @dataclass
 class Progress:
-    """What a person sees of a recording: a line for each step, and on a terminal one that moves."""
+    """A line for each step, and on a terminal one that moves. Where nobody can see it, nothing is shown."""
 
     counts: Counter[str] = field(default_factory=Counter)
     _moving: bool = False
@@ -21,17 +22,21 @@ class Progress:
     def say(self, text: str) -> None:
         """A line that stays."""
         self._rub_out()
-        click.echo(visible(text), err=True)
+        self._show(visible(text) + "\n")
 
     def move(self, text: str) -> None:
         """The line that moves; nothing where stderr is no terminal."""
-        if sys.stderr.isatty():
+        if sys.stderr is not None and sys.stderr.isatty():
             self._rub_out()
             counted = ", ".join(f"{channel} {count}" for channel, count in sorted(self.counts.items()))
-            click.echo(visible(f"{text}  {counted}"), err=True, nl=False)
+            self._show(visible(f"{text}  {counted}"))
             self._moving = True
 
     def _rub_out(self) -> None:
         if self._moving:
-            click.echo("\r\x1b[K", err=True, nl=False)
+            self._show("\r\x1b[K")
             self._moving = False
+
+    def _show(self, text: str) -> None:
+        with contextlib.suppress(OSError, ValueError):  # it is closed, full, or its reader has left
+            click.echo(text, err=True, nl=False)

@@ -13,6 +13,7 @@ from videodb_listen.cli.files import write_out
 from videodb_listen.cli.options import Parsed, directory_options, find_layout, find_settings, read_dotenv
 from videodb_listen.cli.render import for_stdout
 from videodb_listen.display import visible
+from videodb_listen.listener.stdio import occupy_standard_descriptors
 from videodb_listen.units import parse_duration
 
 _KINDS = {"mic": "mic", "screen": "display", "system_audio": "system_audio"}
@@ -67,28 +68,27 @@ def record(
     \b
     videodb-listen session record --mic --screen --store --transcribe --for 30s
     """
+    from videodb_listen.cli.pipelines import Wanted
     from videodb_listen.cli.progress import Progress
     from videodb_listen.cli.recording import Plan, Recording, run
+    from videodb_listen.cli.start import connection_id
 
-    plan = Plan(
-        kinds=tuple(_KINDS[kind] for kind, chosen in kinds.items() if chosen),
-        store=store,
-        for_s=for_s,
-        transcribe=transcribe,
-        describe=describe,
-        alerts=tuple(map(_alert, alerts)),
-        user=user or getpass.getuser(),
-    )
+    occupy_standard_descriptors()
+    wanted = Wanted(transcribe, describe, tuple(map(_alert, alerts)))
+    chosen = tuple(_KINDS[kind] for kind, wish in kinds.items() if wish)
+    if chosen and transcribe and not {"mic", "system_audio"} & set(chosen):
+        raise click.UsageError("--transcribe needs --mic or --system-audio")
+    if chosen and wanted.prompt and "display" not in chosen:
+        raise click.UsageError("--describe and --alert need --screen")
+    plan = Plan(chosen, store, for_s, user or getpass.getuser(), wanted)
     dotenv = read_dotenv(cwd)
     layout = find_layout(directory, dotenv)
     settings = find_settings({"base_url": base_url, "collection": collection}, dotenv, api_key_file)
     given = {"--cwd": cwd, "--base-url": base_url, "--collection": collection, "--api-key-file": api_key_file}
     words = [word for flag, value in given.items() if value for word in (flag, value)]
-    from videodb_listen.cli.start import connection_id
-
     ws_id = connection_id(layout, ["--dir", str(layout.directory), *words], settings.startup_timeout_s)
     progress = Progress()
-    write_out([visible(run(Recording(settings, layout.directory, ws_id, plan, progress), progress)).encode() + b"\n"])
+    write_out([visible(run(Recording(settings, layout, ws_id, plan, progress), progress)).encode() + b"\n"])
 
 
 @session.command("list")
@@ -115,8 +115,7 @@ def show(session_id: str, **account: str | None) -> None:
     \b
     videodb-listen session show cap-1234 | jq .status
     """
-    connection, collection_id = _connection(account)
-    _show(connection.get_capture_session(session_id, collection_id), as_json=True)
+    _show(_session(session_id, account), as_json=True)
 
 
 @session.command()
@@ -136,8 +135,7 @@ def export(session_id: str, timeout_s: float, **account: str | None) -> None:
     \b
     videodb-listen session export cap-1234 | jq -r .exported_video_id
     """
-    connection, collection_id = _connection(account)
-    one = connection.get_capture_session(session_id, collection_id)
+    one = _session(session_id, account)
     one.export()
     _show(one.wait_for("exported", timeout_s), as_json=True)
 
@@ -148,6 +146,13 @@ def _connection(account: dict[str, str | None]) -> tuple[Any, str]:
     flags = {"base_url": account["base_url"], "collection": account["collection"]}
     settings = find_settings(flags, read_dotenv(account["cwd"]), account["api_key_file"])
     return Connection(settings), settings.collection
+
+
+def _session(session_id: str, account: dict[str, str | None]) -> Any:
+    connection, collection_id = _connection(account)
+    if not session_id.strip("."):
+        raise click.BadParameter(f"{session_id!r} is not the id of a session", param_hint="ID")
+    return connection.get_capture_session(session_id, collection_id)
 
 
 def _show(one: Any, *, as_json: bool) -> None:

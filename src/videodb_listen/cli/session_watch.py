@@ -13,7 +13,7 @@ import orjson
 from videodb_listen import lifecycle
 from videodb_listen.capture import CaptureSession
 from videodb_listen.cli.progress import Progress
-from videodb_listen.display import visible
+from videodb_listen.display import shorten, visible
 from videodb_listen.errors import SessionFailed, TimedOut, Unavailable
 from videodb_listen.units import format_duration
 from videodb_listen.view import channel_of, name_of, session_of, stream_of, streams_in
@@ -34,11 +34,12 @@ class SessionWatch:
         self._progress = progress
         self._state: str | None = None
         self._details: object = None  # what came with the state
+        self._of = "session"  # or its export: what the state is of
         self._news = asyncio.Event()
 
     @property
     def details(self) -> dict[str, Any]:
-        """What came with the newest state."""
+        """What came with the newest state: the `data` of its event, or what the API says of the session."""
         return self._details if isinstance(self._details, dict) else {}
 
     async def hear(self, events: AsyncIterator[dict[str, Any]]) -> None:
@@ -73,15 +74,17 @@ class SessionWatch:
     def check(self) -> None:
         """Raise SessionFailed when it has failed."""
         if self._state == lifecycle.FAILED:
+            error = self.details.get("error")
+            why = f": {shorten(visible(orjson.dumps(error).decode()), 200)}" if error else ""
             raise SessionFailed(
-                f"the session {self._session.id} failed: {visible(orjson.dumps(self._details).decode())}",
-                fix="look at the error, then start another session",
+                f"the {self._of} {self._session.id} failed{why}", fix="look at the error, then start it again"
             )
 
     async def _ask(self) -> None:
         with contextlib.suppress(Unavailable):  # asked again soon, until the patience ends
             await asyncio.to_thread(self._session.refresh)
             exporting = self._session.export_status
+            self._of = "export of session" if exporting == lifecycle.FAILED else "session"
             self._take(exporting if exporting in lifecycle.TERMINAL else self._session.status, self._session.data)
 
     def _take(self, state: str | None, details: object) -> None:
