@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import pty
+import shlex
 import signal
 import subprocess
 import sys
@@ -221,6 +222,16 @@ async def test_nobody_needs_to_look_at_the_progress(site: Site) -> None:
     await site.run("stop")
     assert process.returncode == 0
     assert said.startswith(b"https://player.")
+
+
+async def test_an_export_that_is_refused_is_said_at_once(site: Site) -> None:
+    forgetful = f"""sed -u 's/"store":true/"store":false/g' | {RECORDER}"""
+    site.env["VIDEODB_RECORDER"] = shlex.join(["/bin/sh", "-c", forgetful])
+    done = await recorded(site, "--mic", "--store", "--for", "500ms")
+    assert (done.status, done.stdout) == (65, "")
+    assert "no channel was stored" in done.stderr
+    assert "session export cap-" in done.stderr
+    assert recorders(site) == []
 
 
 @pytest.mark.parametrize(
