@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -115,9 +116,23 @@ def deaf(command: Command) -> None:
     time.sleep(3600)
 
 
+def mortal(command: Command) -> None:
+    """Start a helper that holds our output and the file `held`; be killed, and say so before, by `stopRecording`."""
+    params = command["params"]
+    if command["command"] == "stopRecording":
+        say(type="event", event="recording:stopped", payload={})
+        os.kill(os.getpid(), signal.SIGKILL)
+    if command["command"] == "ping":
+        with open(params["held"], "w", encoding="utf-8") as held:  # noqa: PTH123
+            helper = subprocess.Popen(["sleep", "321"], stdin=held, start_new_session=params["apart"])
+        answer(command, helper.pid)
+    else:
+        good(command)
+
+
 MODES: dict[str, Callable[[Command], None]] = {
     function.__name__: function
-    for function in (good, silent, mute, garbage, strays, crash, dies_at_once, refuses, denies, stubborn, deaf)
+    for function in (good, silent, mute, garbage, strays, crash, dies_at_once, refuses, denies, stubborn, deaf, mortal)
 }
 
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from asyncio.subprocess import PIPE, Process
+from asyncio.subprocess import PIPE, Process, SubprocessStreamProtocol
 from collections.abc import AsyncIterator, Sequence
 
 MAX_LINE_BYTES = 1 << 20
@@ -14,11 +14,44 @@ TERMINATE_S = 2.0  # from SIGTERM to SIGKILL
 KILL_S = 5.0  # the kernel ends a process that it can end at all
 
 
-async def start(command: Sequence[str]) -> Process:
+class _Protocol(SubprocessStreamProtocol):
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(limit=MAX_LINE_BYTES, loop=loop)
+        self.exited: asyncio.Future[None] = loop.create_future()
+
+    def process_exited(self) -> None:
+        super().process_exited()
+        self.exited.set_result(None)
+
+
+class Child(Process):
+    """A process whose exit is known at once: `exited` is done then, whoever still holds its pipes.
+
+    `wait` returns only when the pipes are closed too, which a helper of the process can put off for ever.
+    """
+
+    def __init__(
+        self, transport: asyncio.SubprocessTransport, protocol: _Protocol, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        super().__init__(transport, protocol, loop)
+        self.exited = protocol.exited
+        self._connection = transport
+
+    def close(self) -> None:
+        """Close our ends of its pipes, unread and unwritten."""
+        assert self.stdin is not None
+        if not self.stdin.transport.is_closing():
+            self.stdin.transport.abort()  # `close` would wait until somebody reads what we wrote
+        self._connection.close()
+
+
+async def start(command: Sequence[str]) -> Child:
     """Start `command` in a process group of its own: Ctrl-C at our terminal is for us. Raises OSError."""
-    return await asyncio.create_subprocess_exec(
-        *command, stdin=PIPE, stdout=PIPE, stderr=PIPE, limit=MAX_LINE_BYTES, start_new_session=True
+    loop = asyncio.get_running_loop()
+    transport, protocol = await loop.subprocess_exec(
+        lambda: _Protocol(loop), *command, stdin=PIPE, stdout=PIPE, stderr=PIPE, start_new_session=True
     )
+    return Child(transport, protocol, loop)
 
 
 async def lines(stream: asyncio.StreamReader | None) -> AsyncIterator[bytes]:
@@ -35,24 +68,21 @@ async def lines(stream: asyncio.StreamReader | None) -> AsyncIterator[bytes]:
         yield line
 
 
-async def end(process: Process) -> None:
+async def end(process: Child) -> None:
     """Terminate the process and those it started, kill them when they stay, and wait until it is gone.
 
-    Nothing is signalled once the process has been reaped: its number may be somebody else's by then.
+    To be called once, and at once when it has exited: its number is nobody else's while one of its group lives, but
+    may be later.
     """
     try:
-        for number, patience_s in ((signal.SIGTERM, TERMINATE_S), (signal.SIGKILL, KILL_S)):
-            if process.returncode is not None:
-                return
-            _signal(process, number)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(patience_s):
-                    await process.wait()
-    finally:
-        if process.returncode is None:  # we were interrupted ourselves
-            _signal(process, signal.SIGKILL)
+        if not process.exited.done():
+            _signal(process, signal.SIGTERM)
+            await asyncio.wait([process.exited], timeout=TERMINATE_S)
+    finally:  # the rest of its group; itself when it stays, or when we were interrupted
+        _signal(process, signal.SIGKILL)
+        await asyncio.wait([process.exited], timeout=KILL_S)
 
 
-def _signal(process: Process, number: signal.Signals) -> None:
+def _signal(process: Child, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)

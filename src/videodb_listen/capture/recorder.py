@@ -10,14 +10,13 @@ import asyncio
 import contextlib
 import logging
 import uuid
-from asyncio.subprocess import Process
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import orjson
 
-from videodb_listen.capture.process import end, lines, start
+from videodb_listen.capture.process import Child, end, lines, start
 from videodb_listen.capture.protocol import Event, Reply, encode_command, parse_line
 from videodb_listen.display import shorten, visible
 from videodb_listen.errors import ListenError, RecorderFailed, TimedOut
@@ -27,6 +26,7 @@ TIMEOUTS_S = {"requestPermission": 120.0, "stopRecording": 60.0, "shutdown": 5.0
 """Where TIMEOUT_S is not it: a person answers the first, the second sends what is left, the third is the node SDK's."""
 
 EXIT_S = 2.0  # for a recorder that was asked to end
+LAST_WORDS_S = 1.0  # for what it wrote before it ended; its pipes end at once, unless one it started left its group
 
 MAX_STARTS = 3
 """Starts in a row after which no command was answered. The next would end in the same way."""
@@ -47,8 +47,9 @@ class Recorder:
         self._command = list(command)
         self._api_url = api_url
         self._timeouts_s = timeouts_s
-        self._process: Process | None = None
+        self._process: Child | None = None
         self._life: asyncio.Task[None] | None = None
+        self._unwanted: asyncio.Future[None] | None = None  # done: the process is to end
         self._starting = asyncio.Lock()
         self._waiting: dict[str, asyncio.Future[Reply]] = {}
         self._events: deque[Event] = deque(maxlen=MAX_EVENTS)
@@ -124,7 +125,8 @@ class Recorder:
             raise RecorderFailed(said, fix="give the path of a recorder, or correct $VIDEODB_RECORDER") from None
         self.starts += 1
         self._in_vain += 1
-        self._life = asyncio.create_task(self._live(self._process))
+        self._unwanted = asyncio.get_running_loop().create_future()
+        self._life = asyncio.create_task(self._live(self._process, self._unwanted))
         try:
             await self._ask("init", {"apiUrl": self._api_url})
         except BaseException as exc:
@@ -135,8 +137,13 @@ class Recorder:
 
     async def _end(self) -> None:
         if self._life is not None:
-            self._life.cancel()
+            self._give_up()
             await asyncio.wait([self._life])
+
+    def _give_up(self) -> None:
+        """Let the process be ended. To cancel its task would interrupt the end that it may be in already."""
+        if self._unwanted is not None and not self._unwanted.done():
+            self._unwanted.set_result(None)
 
     async def _ask(self, command: str, params: Mapping[str, Any]) -> Any:
         command_id = str(uuid.uuid4())
@@ -167,19 +174,27 @@ class Recorder:
             self._process.stdin.write(line)
             await self._process.stdin.drain()
         except ConnectionError:  # it does not listen any more
-            self._life.cancel()
+            self._give_up()
 
-    async def _live(self, process: Process) -> None:
-        """Hear `process` until it ends; then it is gone, and whoever waits is told."""
+    async def _live(self, process: Child, unwanted: asyncio.Future[None]) -> None:
+        """Hear `process` until it ends or is unwanted; then it is gone, and whoever waits is told."""
+        hearing = asyncio.create_task(self._hear_all(process))
         keeping_log = asyncio.create_task(self._keep_log(process))
         try:
-            async for line in lines(process.stdout):
-                self._hear(line)
+            await asyncio.wait([hearing, process.exited, unwanted], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            await end(process)
-            await asyncio.wait([keeping_log], timeout=EXIT_S)
-            keeping_log.cancel()
-            self._tell_the_end(process)
+            try:
+                await end(process)
+                await asyncio.wait([hearing, keeping_log], timeout=LAST_WORDS_S)
+            finally:
+                hearing.cancel()
+                keeping_log.cancel()
+                process.close()
+                self._tell_the_end(process)
+
+    async def _hear_all(self, process: Child) -> None:
+        async for line in lines(process.stdout):
+            self._hear(line)
 
     def _hear(self, line: bytes) -> None:
         match parse_line(line):
@@ -193,12 +208,12 @@ class Recorder:
                 self._events.append(event)
                 self._news.set()
 
-    async def _keep_log(self, process: Process) -> None:
+    async def _keep_log(self, process: Child) -> None:
         async for line in lines(process.stderr):
             self._last_words = _short(line.decode(errors="replace")) or self._last_words
             log.debug("recorder: %s", self._last_words)
 
-    def _tell_the_end(self, process: Process) -> None:
+    def _tell_the_end(self, process: Child) -> None:
         words = f": {self._last_words}" if self._last_words else ""
         said = f"the recorder ended with status {process.returncode}{words}"
         failure = RecorderFailed(said, fix="start the session again")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -117,6 +119,38 @@ async def test_a_recorder_that_dies_at_once_is_started_a_bounded_number_of_times
         assert subject.starts == MAX_STARTS
 
 
+async def test_one_that_dies_while_it_is_spoken_to_fails_at_once() -> None:
+    async with asyncio.timeout(10):
+        for _ in range(20):
+            subject = Recorder(["/bin/sh", "-c", "echo words >&2"], URL)
+            with pytest.raises(RecorderFailed, match=r"ended with status -?\d+: words"):
+                await subject.call("getChannels")
+            assert is_gone(subject.pid)
+
+
+@pytest.mark.parametrize("apart", [False, True])
+async def test_a_death_is_noticed_while_a_helper_holds_the_output(tmp_path: Path, apart: bool) -> None:
+    held = tmp_path / "held"
+    os.mkfifo(held)
+    released = asyncio.create_task(asyncio.to_thread(held.read_bytes))  # returns when no process holds it
+    async with recorder("mortal") as subject:
+        helper = await subject.call("ping", {"held": str(held), "apart": apart})
+        try:
+            async with asyncio.timeout(10):
+                with pytest.raises(RecorderFailed, match="ended with status -9"):
+                    await subject.call("stopRecording")
+                events = subject.events()
+                assert (await anext(events))["event"] == "recording:stopped"
+                with pytest.raises(RecorderFailed, match="ended with status -9"):
+                    await anext(events)
+                if not apart:  # in its process group
+                    await asyncio.shield(released)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(helper, signal.SIGKILL)
+            await released
+
+
 async def test_a_refusal_says_what_the_recorder_said() -> None:
     async with recorder("refuses") as subject:
         with pytest.raises(RecorderFailed, match=r"refused startRecording: .*INSTANCE_ALREADY_RUNNING"):
@@ -186,6 +220,32 @@ asyncio.run(main())
 def test_a_program_that_forgets_to_shut_down_leaves_no_process() -> None:
     done = subprocess.run([sys.executable, "-c", FORGETFUL], capture_output=True, text=True, timeout=30, check=True)
     assert is_gone(int(done.stdout))
+    assert done.stderr == ""
+
+
+HELPED = f"""
+import asyncio, os, signal
+from videodb_listen.capture.recorder import Recorder
+from videodb_listen.errors import ListenError
+
+async def main(apart):
+    recorder = Recorder({command("mortal")!r}, {URL!r}, timeouts_s={{"stopRecording": 5.0}})
+    helper = await recorder.call("ping", {{"held": os.devnull, "apart": apart}})
+    try:
+        await recorder.call("stopRecording")
+    except ListenError as exc:
+        print(exc)
+    return helper
+
+helpers = [asyncio.run(main(apart)) for apart in (False, True)]
+os.kill(helpers[1], signal.SIGKILL)
+"""
+
+
+def test_nothing_complains_after_the_death_of_a_recorder_with_a_helper() -> None:
+    python = [sys.executable, "-W", "default"]
+    done = subprocess.run([*python, "-c", HELPED], capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout.splitlines() == ["the recorder ended with status -9; start the session again"] * 2
     assert done.stderr == ""
 
 
