@@ -22,7 +22,7 @@ from videodb_listen.version import __version__
 
 if TYPE_CHECKING:
     from videodb_listen.capture import CaptureClient, connect
-    from videodb_listen.events import Where, follow, query, read_events, wait_for
+    from videodb_listen.reader import Where, follow, query, read_events, wait_for
 
 __all__ = [
     "CaptureClient",
@@ -41,4 +41,4 @@ _HOMES = dict.fromkeys(["CaptureClient", "connect"], "videodb_listen.capture")
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES.get(name, "videodb_listen.events")), name)
+    return getattr(importlib.import_module(_HOMES.get(name, "videodb_listen.reader")), name)

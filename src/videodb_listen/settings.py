@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from videodb_listen.display import visible
 from videodb_listen.errors import ConfigurationError
 from videodb_listen.paths import DIRECTORY_NAME
+from videodb_listen.text import visible
 from videodb_listen.units import parse_duration, parse_size
 
 DEFAULT_BASE_URL = "https://api.videodb.io"

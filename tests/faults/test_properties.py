@@ -33,7 +33,7 @@ from hypothesis.stateful import (
 
 from videodb_listen.errors import DirectoryUnusable, SinkError
 from videodb_listen.listener import repair
-from videodb_listen.listener.file import EventsFile
+from videodb_listen.listener.events_file import EventsFile
 from videodb_listen.listener.sink import RETRY_S, Sink
 from videodb_listen.paths import Layout
 from videodb_listen.settings import Settings

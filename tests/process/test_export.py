@@ -22,7 +22,7 @@ import pytest
 
 from support.daemon import PYTHON, ROOT, Site
 from videodb_listen.emulator.templates import Cast, fill
-from videodb_listen.event import encode_line
+from videodb_listen.line import encode_line
 
 MEETING = ROOT / "src" / "videodb_listen" / "emulator" / "scenarios" / "meeting.json"
 NOW_S = 1_772_446_530.0

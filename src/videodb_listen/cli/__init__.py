@@ -16,8 +16,8 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem
 
-from videodb_listen.display import visible
 from videodb_listen.errors import Bug, ListenError, Usage
+from videodb_listen.text import visible
 from videodb_listen.version import __version__
 
 _COMMANDS = {

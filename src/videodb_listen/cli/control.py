@@ -15,9 +15,9 @@ import orjson
 from videodb_listen import presence
 from videodb_listen.cli.logs import json_safe
 from videodb_listen.cli.options import Parsed, directory_options, find_layout, read_dotenv
-from videodb_listen.display import visible
 from videodb_listen.errors import DirectoryUnusable, ListenError, NotConnected, NotRunning, TimedOut
 from videodb_listen.paths import Layout
+from videodb_listen.text import visible
 from videodb_listen.units import format_duration, format_size, parse_duration
 
 _LOOK_AGAIN_S = 0.05
@@ -93,8 +93,8 @@ def stop(directory: str | None, cwd: str | None, events: tuple[str, ...], timeou
         return
     if events:
         from videodb_listen.cli.wait import wait_for
-        from videodb_listen.events.query import ANY
-        from videodb_listen.events.wait import Awaited
+        from videodb_listen.reader.query import ANY
+        from videodb_listen.reader.wait import Awaited
 
         wait_for(layout, Awaited(events, ANY), "start", timeout_s)
     deadline = time.monotonic() + timeout_s

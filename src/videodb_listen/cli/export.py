@@ -18,14 +18,14 @@ from videodb_listen.cli.filters import Filters, filter_options, filters_of
 from videodb_listen.cli.options import directory_options, find_layout, read_dotenv
 from videodb_listen.cli.render import csv_header, csv_row, for_stdout
 from videodb_listen.errors import DirectoryUnusable
-from videodb_listen.events import query
-from videodb_listen.events.cues import cues_of
-from videodb_listen.events.export import WRITERS
-from videodb_listen.events.history import History, Place
-from videodb_listen.events.reader import Reader
-from videodb_listen.events.seek import Run, read_since
+from videodb_listen.event import Event, View
+from videodb_listen.formats.cues import cues_of
+from videodb_listen.formats.subtitles import WRITERS
 from videodb_listen.presence import read_state
-from videodb_listen.view import Event, View
+from videodb_listen.reader import query
+from videodb_listen.reader.history import History, Place
+from videodb_listen.reader.reader import Reader
+from videodb_listen.reader.seek import Run, read_since
 
 _SPOKEN = query.channel("transcript") & query.final()
 """What can become a cue: lines of other channels are passed over without being parsed."""

@@ -12,8 +12,8 @@ from typing import BinaryIO
 import click
 
 from videodb_listen.errors import DirectoryUnusable
-from videodb_listen.events.history import History
 from videodb_listen.paths import Layout
+from videodb_listen.reader.history import History
 
 
 @contextlib.contextmanager

@@ -11,10 +11,10 @@ from typing import Any
 import click
 
 from videodb_listen.cli.options import Parsed
-from videodb_listen.events import query
-from videodb_listen.events.history import History
-from videodb_listen.events.query import ANY, Where
-from videodb_listen.events.reader import Reader
+from videodb_listen.reader import query
+from videodb_listen.reader.history import History
+from videodb_listen.reader.query import ANY, Where
+from videodb_listen.reader.reader import Reader
 from videodb_listen.units import parse_moment
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]

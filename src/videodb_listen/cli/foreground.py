@@ -15,8 +15,8 @@ from videodb_listen.cli.logs import configure, json_safe
 from videodb_listen.cli.options import find_layout, find_settings, read_dotenv
 from videodb_listen.errors import Bug, ListenError
 from videodb_listen.listener import daemon, stdio
+from videodb_listen.listener.announce import Outside
 from videodb_listen.listener.notify import Notifier
-from videodb_listen.listener.report import Outside
 from videodb_listen.paths import Layout
 from videodb_listen.settings import Settings
 

@@ -14,15 +14,15 @@ from videodb_listen.cli.files import find_history, readable, write_out
 from videodb_listen.cli.filters import filter_options, filters_of
 from videodb_listen.cli.options import directory_options, find_layout, read_dotenv
 from videodb_listen.cli.render import for_stdout
-from videodb_listen.display import shorten, visible
-from videodb_listen.events.damage import DAMAGE, NOTED, Spot
-from videodb_listen.events.journal import Gap, Journal, read_journal
-from videodb_listen.events.seek import Run
-from videodb_listen.events.stats import Amount, Stats, measure, ranked
-from videodb_listen.events.verify import Report
-from videodb_listen.events.verify import verify as look_for_damage
 from videodb_listen.paths import Layout
 from videodb_listen.presence import read_state
+from videodb_listen.reader.damage import DAMAGE, NOTED, Spot
+from videodb_listen.reader.journal import Gap, Journal, read_journal
+from videodb_listen.reader.seek import Run
+from videodb_listen.reader.stats import Amount, Stats, measure, ranked
+from videodb_listen.reader.verify import Report
+from videodb_listen.reader.verify import verify as look_for_damage
+from videodb_listen.text import shorten, visible
 from videodb_listen.units import format_duration, format_size
 
 _ROWS = 8

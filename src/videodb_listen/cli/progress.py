@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import click
 
-from videodb_listen.display import visible
+from videodb_listen.text import visible
 
 
 @dataclass

@@ -12,14 +12,14 @@ from videodb_listen.cli.files import damage_counter, find_history, readable, say
 from videodb_listen.cli.filters import filter_options, filters_of
 from videodb_listen.cli.options import Parsed, directory_options, find_layout, read_dotenv
 from videodb_listen.cli.render import FORMATS, Render, csv_header, renderer
-from videodb_listen.events.cursor import Cursor
-from videodb_listen.events.history import Place
-from videodb_listen.events.last import last_events
-from videodb_listen.events.query import Where, select
-from videodb_listen.events.reader import Block, Reader
-from videodb_listen.events.seek import Run, read_since
-from videodb_listen.events.wake import Watch
 from videodb_listen.presence import read_state
+from videodb_listen.reader.cursor import Cursor
+from videodb_listen.reader.history import Place
+from videodb_listen.reader.last import last_events
+from videodb_listen.reader.query import Where, select
+from videodb_listen.reader.reader import Block, Reader
+from videodb_listen.reader.seek import Run, read_since
+from videodb_listen.system.watch import Watch
 from videodb_listen.units import parse_size
 
 _BATCH_BYTES = 256 << 10

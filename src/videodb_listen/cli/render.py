@@ -14,8 +14,7 @@ from typing import Any
 
 import click
 
-from videodb_listen.display import shorten, visible
-from videodb_listen.view import (
+from videodb_listen.event import (
     Event,
     View,
     channel_of,
@@ -27,6 +26,7 @@ from videodb_listen.view import (
     stream_of,
     text_of,
 )
+from videodb_listen.text import shorten, visible
 
 FORMATS = ("text", "json", "csv")
 

@@ -12,8 +12,8 @@ import orjson
 from videodb_listen.cli.files import write_out
 from videodb_listen.cli.options import Parsed, directory_options, find_layout, find_settings, read_dotenv
 from videodb_listen.cli.render import for_stdout
-from videodb_listen.display import visible
 from videodb_listen.listener.stdio import occupy_standard_descriptors
+from videodb_listen.text import visible
 from videodb_listen.units import parse_duration
 
 _KINDS = {"mic": "mic", "screen": "display", "system_audio": "system_audio"}
@@ -68,9 +68,9 @@ def record(
     \b
     videodb-listen session record --mic --screen --store --transcribe --for 30s
     """
-    from videodb_listen.cli.pipelines import Wanted
+    from videodb_listen.capturing.pipelines import Wanted
+    from videodb_listen.capturing.recording import Plan, Recording, run
     from videodb_listen.cli.progress import Progress
-    from videodb_listen.cli.recording import Plan, Recording, run
     from videodb_listen.cli.start import connection_id
 
     occupy_standard_descriptors()
@@ -141,7 +141,7 @@ def export(session_id: str, timeout_s: float, **account: str | None) -> None:
 
 
 def _connection(account: dict[str, str | None]) -> tuple[Any, str]:
-    from videodb_listen.capture import Connection
+    from videodb_listen.capturing.connection import Connection
 
     flags = {"base_url": account["base_url"], "collection": account["collection"]}
     settings = find_settings(flags, read_dotenv(account["cwd"]), account["api_key_file"])

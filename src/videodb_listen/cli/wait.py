@@ -15,15 +15,15 @@ from videodb_listen.cli.files import readable, write_out
 from videodb_listen.cli.filters import MOMENT, content_options, filters_of
 from videodb_listen.cli.options import Parsed, directory_options, find_layout, read_dotenv
 from videodb_listen.cli.render import for_stdout
-from videodb_listen.display import visible
 from videodb_listen.errors import NotRunning, SessionFailed, TimedOut
-from videodb_listen.events import query
-from videodb_listen.events.history import History
-from videodb_listen.events.reader import Block, Reader
-from videodb_listen.events.seek import Run, read_since
-from videodb_listen.events.wait import Awaited, Verdict
-from videodb_listen.events.wake import Watch
 from videodb_listen.paths import Layout
+from videodb_listen.reader import query
+from videodb_listen.reader.history import History
+from videodb_listen.reader.reader import Block, Reader
+from videodb_listen.reader.seek import Run, read_since
+from videodb_listen.reader.wait import Awaited, Verdict
+from videodb_listen.system.watch import Watch
+from videodb_listen.text import visible
 from videodb_listen.units import format_duration, parse_duration
 
 _PUBLISHED_WITHIN_S = 2.0  # a listener that has just taken the lock needs a moment to say when it began

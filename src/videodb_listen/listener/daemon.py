@@ -12,20 +12,20 @@ import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
-from videodb_listen.display import one_line
+from videodb_listen.api.http import request_websocket_url
 from videodb_listen.errors import Bug, ListenError, Unavailable
-from videodb_listen.event import encode_line
-from videodb_listen.listener import signals
-from videodb_listen.listener.clock import Clock
+from videodb_listen.line import encode_line
+from videodb_listen.listener.announce import Outside, Reporter
 from videodb_listen.listener.directory import Owner, owned
 from videodb_listen.listener.reconnect import STABLE_AFTER_S, Lost, ReconnectPolicy
-from videodb_listen.listener.report import Outside, Reporter
 from videodb_listen.listener.sink import Sink
-from videodb_listen.listener.watch import Watch
+from videodb_listen.listener.upkeep import Watch
 from videodb_listen.paths import Layout
-from videodb_listen.realtime import Connection, open_connection
-from videodb_listen.rest import request_websocket_url
+from videodb_listen.realtime.by_websockets import Connection, open_connection
 from videodb_listen.settings import Settings
+from videodb_listen.system import signals
+from videodb_listen.system.clock import Clock
+from videodb_listen.text import one_line
 from videodb_listen.units import format_duration
 
 log = logging.getLogger(__name__)

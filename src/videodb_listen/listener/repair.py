@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime
 
-from videodb_listen.event import decode_line
+from videodb_listen.line import decode_line
 from videodb_listen.listener.directory import open_file, sync_directory
 from videodb_listen.listener.sync import fdatasync
 from videodb_listen.paths import Layout

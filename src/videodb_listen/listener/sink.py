@@ -14,10 +14,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from videodb_listen.errors import SinkError
-from videodb_listen.listener.clock import Reminder
-from videodb_listen.listener.file import EventsFile
+from videodb_listen.listener.events_file import EventsFile
 from videodb_listen.paths import Layout
 from videodb_listen.settings import Settings
+from videodb_listen.system.clock import Reminder
 from videodb_listen.units import format_size
 
 log = logging.getLogger(__name__)

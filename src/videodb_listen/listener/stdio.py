@@ -14,7 +14,7 @@ import select
 import threading
 from collections.abc import Callable
 
-from videodb_listen.view import preview
+from videodb_listen.event import preview
 
 MAX_WAITING = 10_000
 """Copies that wait for a slow reader; above it they are dropped and counted. `tail -f` is the lossless way."""

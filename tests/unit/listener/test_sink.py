@@ -414,7 +414,7 @@ async def test_a_file_that_was_set_aside_is_not_emptied(layout: Layout, monkeypa
     def full(*_: object, **__: object) -> int:
         raise DirectoryUnusable("no room", fix="make room")
 
-    monkeypatch.setattr("videodb_listen.listener.file.open_file", full)
+    monkeypatch.setattr("videodb_listen.listener.events_file.open_file", full)
     with pytest.raises(SinkError, match="belongs to another file, or to none"):
         opened.sink.clear()
     assert aside.read_bytes() == b'{"old":1}\n'

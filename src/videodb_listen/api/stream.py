@@ -1,0 +1,170 @@
+"""A stream of a session while it runs: transcripts, indexes, and the recording of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, TypedDict, Unpack
+
+from videodb_listen.api.index import SceneIndex
+from videodb_listen.api.resource import Resource, Sent, given, list_in, pages
+from videodb_listen.channels import kind_of
+
+BY_TIME, BY_TRANSCRIPT = "time", "transcript"
+EVERY_TWO_SECONDS = MappingProxyType({"time": 2, "frame_count": 5})  # as in the official SDK
+
+
+class IndexOptions(TypedDict, total=False):
+    """What every kind of index can be told besides; None is the same as not told."""
+
+    model_name: str | None  # mini, basic, pro or ultra
+    model_config: Mapping[str, Any] | None
+    name: str | None
+    ws_connection_id: str | None
+    sandbox_id: str | None  # where the model runs, when it is one of one's own
+
+
+@dataclass(frozen=True)
+class Export:
+    """The video that was made of a stream. All is None while the service still works on it: ask again."""
+
+    video_id: str | None
+    name: str | None
+    stream_url: str | None  # None also when there is only sound
+    player_url: str | None  # the same
+    duration: float | None  # seconds; None when it was made before
+
+
+class RTStream(Resource):
+    """One microphone, screen or the like, as the service hears or sees it. All methods raise what `Api` raises.
+
+    `ws_connection_id` names the WebSocket that is told; None tells nobody, the records can be read all the same.
+    """
+
+    ID_KEYS = ("id", "rtstream_id")
+
+    name = Sent[str]()
+    collection_id = Sent[str]()
+    channel_id = Sent[str]()
+    status = Sent[str]()
+    media_types = Sent[list[str]]()
+    sample_rate = Sent[int]()
+    store = Sent[bool]()
+    created_at = Sent[str]()
+    stream_url = Sent[str]()
+    player_url = Sent[str]()
+
+    @property
+    def type(self) -> str | None:
+        """`mic`, `display`, `system_audio` or `camera`, by its channel, else by its name; None when neither says."""
+        return kind_of(self.channel_id or "") or kind_of(self.name or "")
+
+    def refresh(self) -> RTStream:
+        """Ask for it again; returns itself."""
+        self.data |= self._api.get("rtstream", self.id) or {}
+        return self
+
+    def start(self) -> None:
+        """Connect to the source."""
+        self._act("start", "connected")
+
+    def stop(self) -> None:
+        """Let the source go."""
+        self._act("stop", "stopped")
+
+    def start_transcript(self, ws_connection_id: str | None = None, engine: str | None = None) -> dict[str, Any]:
+        """Transcribe from now on; returns the status. `engine` None: the server's choice."""
+        body = {"action": "start", **given(engine=engine, ws_connection_id=ws_connection_id)}
+        return dict(self._api.post("rtstream", self.id, "transcription", body=body) or {})
+
+    def stop_transcript(self, engine: str | None = None) -> dict[str, Any]:
+        """Transcribe no more; returns the status."""
+        body = {"action": "stop", **given(engine=engine)}
+        return dict(self._api.post("rtstream", self.id, "transcription", body=body) or {})
+
+    def get_transcript(
+        self,
+        page: int | None = None,
+        page_size: int = 100,
+        start: float | None = None,
+        end: float | None = None,
+        since: float | None = None,
+        engine: str | None = None,
+    ) -> dict[str, Any]:
+        """`{"transcription_records": [...], "next_page": bool, ...}`; each record has `start`, `end` and `text`.
+
+        Times are unix seconds, None for no bound; `since` asks for what is newer than it. `page` counts from 1, None
+        reads them all.
+        """
+
+        def fetch(number: int) -> Any:
+            query = {"engine": engine, "page": number, "page_size": page_size}
+            return self._api.get("rtstream", self.id, "transcription", query=query | bounds)
+
+        bounds = {"start": start, "end": end, "since": since}
+        return pages(fetch, "transcription_records", page)
+
+    def index_visuals(
+        self, prompt: str | None = None, batch_config: Mapping[str, Any] | None = None, **options: Unpack[IndexOptions]
+    ) -> SceneIndex:
+        """Describe what is seen. `batch_config` is `{"value": seconds, "frame_count": frames}`, None: the server's."""
+        config = _renamed(batch_config, time="value", frame_count="frame_count")
+        return self.index_scenes(BY_TIME, config, prompt, **options)
+
+    def index_audio(
+        self, prompt: str | None = None, batch_config: Mapping[str, Any] | None = None, **options: Unpack[IndexOptions]
+    ) -> SceneIndex:
+        """Describe what is said, while it is transcribed.
+
+        `batch_config` is `{"type": "word" | "sentence" | "time", "value": how many}`, None: the server's.
+        """
+        config = _renamed(batch_config, segmenter="type", segmentation_value="value")
+        return self.index_scenes(BY_TRANSCRIPT, config, prompt, **options)
+
+    def index_scenes(
+        self,
+        extraction_type: str = BY_TIME,
+        extraction_config: Mapping[str, Any] | None = EVERY_TWO_SECONDS,
+        prompt: str | None = "Describe the scene",
+        **options: Unpack[IndexOptions],
+    ) -> SceneIndex:
+        """Describe the stream by `prompt` as it comes; what is None is the server's choice."""
+        body = {
+            "extraction_type": extraction_type,
+            "extraction_config": None if extraction_config is None else dict(extraction_config),
+            "prompt": prompt,
+            "model_name": options.get("model_name"),
+            "model_config": options.get("model_config") or {},
+            "name": options.get("name"),
+            **given(ws_connection_id=options.get("ws_connection_id"), sandbox_id=options.get("sandbox_id")),
+        }
+        return self._index(self._api.post("rtstream", self.id, "index", "scene", body=body))
+
+    def list_scene_indexes(self) -> list[SceneIndex]:
+        """Every index of the stream."""
+        found = self._api.get("rtstream", self.id, "index", "scene")
+        return [self._index(one) for one in list_in(found, "scene_indexes")]
+
+    def get_scene_index(self, index_id: str) -> SceneIndex:
+        """One index."""
+        return self._index(self._api.get("rtstream", self.id, "index", index_id))
+
+    def export(self, name: str | None = None) -> Export:
+        """Make a video of the stream, which must be stopped; asking again gives the same one."""
+        body = {} if name is None else {"name": name}
+        made = self._api.post("rtstream", self.id, "export", body=body) or {}
+        return Export(**{entry.name: made.get(entry.name) for entry in dataclasses.fields(Export)})
+
+    def _act(self, action: str, status: str) -> None:
+        self._api.patch("rtstream", self.id, "status", body={"action": action})
+        self.data["status"] = status  # the answer names none; these are the words of the official SDK
+
+    def _index(self, data: Mapping[str, Any] | None) -> SceneIndex:
+        return SceneIndex(self._api, {**(data or {}), "rtstream_id": self.id})
+
+
+def _renamed(config: Mapping[str, Any] | None, **names: str) -> dict[str, Any] | None:
+    """The fields of `config` under the API's names for them; None for None."""
+    return None if config is None else {theirs: config.get(ours) for theirs, ours in names.items()}

@@ -1,0 +1,241 @@
+"""One capture session from its creation to its export, as `session record` drives it.
+
+Two wings meet here: the client side starts and stops it, the listener's file says what became of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from videodb_listen import presence
+from videodb_listen.api.session import CaptureSession
+from videodb_listen.capturing.connection import Connection
+from videodb_listen.capturing.pipelines import Pipelines, Wanted
+from videodb_listen.capturing.session_watch import SessionWatch
+from videodb_listen.channels import Channel
+from videodb_listen.cli.progress import Progress
+from videodb_listen.errors import ListenError, RecorderFailed, RequestRefused
+from videodb_listen.paths import Layout
+from videodb_listen.reader import follow
+from videodb_listen.recorder.client import CaptureClient
+from videodb_listen.settings import Settings
+from videodb_listen.units import format_duration
+
+ABORTED = 130  # as click ends for Ctrl-C
+
+AT_ONCE = {
+    "preparing": "ended; nothing was recorded",
+    "recording": "ended at once; the session may still be recorded as running",
+    "exporting": "ended at once; the export goes on: see videodb-listen session list",
+}
+"""What is left when it ends at once, by how far it was."""
+
+PERMISSIONS = {"mic": "microphone", "display": "screen_capture"}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to record. No `kinds`: all that there are. `for_s` None: until it is told to stop."""
+
+    kinds: tuple[str, ...]
+    store: bool
+    for_s: float | None
+    user: str
+    wanted: Wanted
+
+
+class Recording:
+    """One session that reports to the listener in `layout`, which is connected as `ws_id`."""
+
+    def __init__(self, settings: Settings, layout: Layout, ws_id: str, plan: Plan, progress: Progress) -> None:
+        self.stop = asyncio.Event()
+        self.phase = "preparing"  # a key of AT_ONCE
+        self._connection = Connection(settings)
+        self._client = CaptureClient(self._connection.generate_client_token(), base_url=settings.base_url)
+        self._pipelines = Pipelines(plan.wanted, self._connection, progress)
+        self._layout = layout
+        self._ws_id = ws_id
+        self._plan = plan
+        self._progress = progress
+
+    async def run(self) -> str:
+        """Record until the plan or `stop` ends it; the URL of the player, or what else names the result.
+
+        Raises CancelledError when it is stopped before anything was recorded; SessionFailed, RecorderFailed, TimedOut,
+        and what the API's answers mean.
+        """
+        since_s = time.time()
+        self._progress.say(f"events go to {self._layout.directory}")
+        async with self._client:
+            preparing = asyncio.create_task(self._prepare())
+            if not await self._unless_stopped(preparing):
+                raise asyncio.CancelledError
+            session, channels = preparing.result()
+            watch = SessionWatch(session, self._progress)
+            with follow(self._layout.directory, since=since_s) as events:
+                hearing = asyncio.create_task(watch.hear(events))
+                self.phase = "recording"
+                try:
+                    await self._client.start_capture_session(session.id, channels)
+                    return await self._record(session, watch)
+                except ListenError as exc:
+                    if self._plan.store:
+                        exc.fix += f"; for what was stored: videodb-listen session export {session.id}"
+                    raise
+                finally:
+                    hearing.cancel()
+
+    def kill(self) -> None:
+        """End the recorder now, whatever it is at."""
+        if self._client.recorder.running and self._client.recorder.pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._client.recorder.pid, signal.SIGKILL)
+
+    async def _prepare(self) -> tuple[CaptureSession, list[Channel]]:
+        channels = await self._channels()
+        session = await asyncio.to_thread(
+            self._connection.create_capture_session,
+            end_user_id=self._plan.user,
+            collection_id=self._connection.settings.collection,
+            ws_connection_id=self._ws_id,
+        )
+        self._progress.say(f"session {session.id}: {', '.join(channel.name or channel.id for channel in channels)}")
+        return session, channels
+
+    async def _channels(self) -> list[Channel]:
+        """The default channel of each kind that was asked for; of every kind that is there, if none was."""
+        for kind in self._plan.kinds or PERMISSIONS:
+            if kind in PERMISSIONS and not await self._client.request_permission(PERMISSIONS[kind]):
+                raise RecorderFailed(
+                    f"the permission for {PERMISSIONS[kind]} was not granted", fix="allow it in the system's settings"
+                )
+        found = await self._client.list_channels()
+        groups = {"mic": found.mics, "display": found.displays, "system_audio": found.system_audio}
+        chosen = {kind: group.default for kind, group in groups.items() if group.default is not None}
+        missing = [kind for kind in self._plan.kinds if kind not in chosen]
+        if missing or not chosen:
+            there = ", ".join(channel.id for channel in found.all()) or "nothing"
+            raise RecorderFailed(f"there is no {missing[0] if missing else 'channel'} to record", fix=f"found: {there}")
+        channels = [chosen[kind] for kind in self._plan.kinds or chosen]
+        for channel in channels:
+            channel.store = self._plan.store
+        return channels
+
+    async def _record(self, session: CaptureSession, watch: SessionWatch) -> str:
+        if await self._unless_stopped(asyncio.create_task(watch.reach("active", self._check_recorder))):
+            await asyncio.to_thread(session.refresh)
+            watch.streams |= {stream.id for stream in session.rtstreams}
+            await self._pipelines.start(session.rtstreams, self._live_id())
+            self._progress.say(f"recording; Ctrl-C stops {'and exports' if self._plan.store else 'it'}")
+            await self._until_told(watch)
+        await self._client.stop_capture()
+        await watch.reach("stopped")
+        if self._plan.store:
+            return await self._export(session, watch)
+        self._progress.say(f"stopped after {sum(self._progress.counts.values())} events; nothing was stored")
+        return session.id
+
+    async def _until_told(self, watch: SessionWatch) -> None:
+        began_s = time.monotonic()
+        while not self.stop.is_set():
+            passed_s = time.monotonic() - began_s
+            left_s = None if self._plan.for_s is None else self._plan.for_s - passed_s
+            if left_s is not None and left_s <= 0:
+                return
+            watch.check()
+            self._check_recorder()
+            await self._pipelines.follow(self._live_id())
+            self._progress.move(f"recording {format_duration(int(passed_s))}")
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1.0 if left_s is None else min(1.0, left_s)):
+                    await self.stop.wait()
+
+    async def _export(self, session: CaptureSession, watch: SessionWatch) -> str:
+        self.phase = "exporting"
+        self._progress.say("exporting")
+        try:
+            await asyncio.to_thread(session.export, ws_connection_id=self._live_id())
+        except RequestRefused:
+            await asyncio.to_thread(session.refresh)
+            if session.export_status not in {"exporting", "exported"}:  # otherwise it began by itself
+                raise
+        await watch.reach("exported")
+        await asyncio.to_thread(session.refresh)
+        return await asyncio.to_thread(self._shown_at, {**session.data, **watch.details})
+
+    def _shown_at(self, told: dict[str, Any]) -> str:
+        """The URL of the player: its event has it, the session only names the video."""
+        video_id = str(told["exported_video_id"])
+        if told.get("player_url"):
+            return str(told["player_url"])
+        with contextlib.suppress(ListenError):  # the video is there, wherever it can be seen
+            query = {"collection_id": told.get("collection_id")}
+            return str((self._connection.api.get("video", video_id, query=query) or {}).get("player_url") or video_id)
+        return video_id
+
+    async def _unless_stopped(self, doing: asyncio.Task[Any]) -> bool:
+        """Whether `doing` came to its end, and raise what it raised; False when the stop came first."""
+        stopping = asyncio.create_task(self.stop.wait())
+        try:
+            await asyncio.wait({doing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if doing.done():
+                doing.result()
+            return doing.done()
+        finally:
+            for task in (doing, stopping):
+                task.cancel()
+
+    def _live_id(self) -> str | None:
+        with contextlib.suppress(ListenError):  # who may not ask sees none
+            return presence.live_id(self._layout, time.time())
+        return None
+
+    def _check_recorder(self) -> None:
+        if not self._client.recorder.running:
+            raise self._client.recorder.failure or RecorderFailed("the recorder has ended", fix="start it again")
+
+
+def run(recording: Recording, progress: Progress) -> str:
+    """Record to the end. The first signal stops it, a second SIGINT or SIGTERM ends everything at once (status 130)."""
+    return asyncio.run(_until_signal(recording, progress))
+
+
+async def _until_signal(recording: Recording, progress: Progress) -> str:
+    main = asyncio.create_task(recording.run())
+
+    def heard(number: int) -> None:
+        if not recording.stop.is_set():
+            if recording.phase != "preparing":
+                what = "stopping" if recording.phase == "recording" else "waiting for the export"
+                progress.say(f"{what}; Ctrl-C once more ends at once")
+            recording.stop.set()
+        elif number != signal.SIGHUP:  # which a terminal that closes may send twice
+            recording.kill()
+            main.cancel()
+
+    with _signals(heard):
+        try:
+            return await main
+        except asyncio.CancelledError:
+            progress.say(AT_ONCE[recording.phase])
+            os._exit(ABORTED)  # an orderly end would wait for the threads, and they for an API that does not answer
+
+
+@contextlib.contextmanager
+def _signals(heard: Callable[[int], None]) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    for number in numbers:
+        loop.add_signal_handler(number, heard, number)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)

@@ -1,0 +1,1 @@
+"""One WebSocket, from the handshake to its last frame."""

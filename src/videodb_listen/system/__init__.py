@@ -1,0 +1,1 @@
+"""The operating system: files, locks, processes, signals, clocks, being told of changes."""
