@@ -49,6 +49,17 @@ def redact(text: str, secrets: Iterable[str]) -> str:
     return re.sub(pattern, "[secret]", text) if pattern else text
 
 
+class Secrets:
+    """What must never be shown; neither does its repr."""
+
+    def __init__(self, *values: str) -> None:
+        self._values = values
+
+    def redact(self, text: str) -> str:
+        """`text` without any of them."""
+        return redact(text, self._values)
+
+
 def one_line(exc: BaseException) -> str:
     """What `exc` says, as one safe line; its class name when it says nothing."""
     return visible(str(exc).strip() or type(exc).__name__)

@@ -31,12 +31,12 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from videodb_listen import settings as ours
 from videodb_listen.errors import DirectoryUnusable, SinkError
 from videodb_listen.listener import repair
 from videodb_listen.listener.events_file import EventsFile
 from videodb_listen.listener.sink import RETRY_S, Sink
 from videodb_listen.paths import Layout
-from videodb_listen.settings import Settings
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="tells files apart through /proc")
 
@@ -272,7 +272,8 @@ class Recording(RuleBasedStateMachine):
         self.pass_time(1.0)
         sink = self.kind(
             self.layout,
-            Settings(api_key="k", fsync="never", rotate_size_bytes=self.rotate_size_bytes, rotate_keep=1_000_000),
+            ours.Disk(fsync="never"),
+            ours.Rotation(rotate_size_bytes=self.rotate_size_bytes, rotate_keep=1_000_000),
             shared=False,
             now=lambda: self.now_s,
             on_full=lambda: None,

@@ -13,15 +13,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 import httpx2
 import orjson
 
 from videodb_listen.api.envelope import Answer, job_of, result_of, unwrap
 from videodb_listen.errors import PROXY_FIX, TLS_FIX, ConfigurationError, RequestRefused, TimedOut, Unavailable
-from videodb_listen.settings import Settings, checked_url
-from videodb_listen.text import one_line
+from videodb_listen.settings import Account, checked_url
+from videodb_listen.text import Secrets, one_line
 from videodb_listen.version import __version__
 
 DEADLINE_S = 10.0
@@ -39,25 +39,32 @@ MAX_PAGE_BYTES = 64 << 20  # 1,000 records, each with the times of its words
 _NO_PROXY: dict[str, None] = {"http://": None}  # in the clear to loopback only, and not through a proxy
 
 
-async def request_websocket_url(settings: Settings) -> str:
-    """A fresh WebSocket URL for the collection; it is a secret, and good for one connection.
+async def request_websocket_url(account: Account, collection: str) -> tuple[str, Secrets]:
+    """A fresh WebSocket URL for `collection`, good for one connection, and what of it must never be shown.
 
     `GET /collection/{id}/websocket` with the key in `x-access-token` (docs.videodb.io, collections/get_websocket).
     Raises CredentialsRejected for 401 and 403, ConfigurationError for 400, 404 and for a URL that is not wss,
     Unavailable for everything else: all but the first two may pass.
     """
-    address = f"{settings.base_url}/collection/{settings.collection}/websocket"
+    address = f"{account.base_url}/collection/{collection}/websocket"
     try:
-        data = unwrap(await _get(address, settings.api_key), [settings.api_key]).get("data")
+        data = unwrap(await _get(address, account.key), [account.key]).get("data")
     except RequestRefused as exc:
         if exc.http_status not in (400, 404):
             raise Unavailable(exc.message) from None
-        said = f"{exc.message} (collection {settings.collection!r})"
+        said = f"{exc.message} (collection {collection!r})"
         raise ConfigurationError(said, fix="check --collection and VIDEO_DB_API") from None
     url = data.get("websocket_url") if isinstance(data, dict) else None
     if not isinstance(url, str) or not url:
         raise Unavailable("the API sent no websocket_url")
-    return _checked_sent("websocket_url", url, "wss", "ws")
+    return _checked_sent("websocket_url", url, "wss", "ws"), Secrets(account.key, *_secrets_in(url))
+
+
+def _secrets_in(url: str) -> list[str]:
+    """What makes `url` a credential: its query, whole and value by value, as it is spelled and as it is meant."""
+    query = urlsplit(url).query
+    spelled = (pair.partition("=")[2] for pair in query.split("&"))
+    return [query, *spelled, *(value for _, value in parse_qsl(query))]
 
 
 @dataclass(frozen=True)

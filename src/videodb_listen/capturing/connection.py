@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from typing import Any
 
@@ -12,7 +11,7 @@ from videodb_listen.api.session import CaptureSession
 from videodb_listen.api.stream import RTStream
 from videodb_listen.capturing.event_socket import EventSocket
 from videodb_listen.errors import ConfigurationError
-from videodb_listen.settings import KEY_NAMES, Settings, resolve
+from videodb_listen.settings import KEY_NAMES, Account, Link, resolve_account
 
 DEFAULT_COLLECTION = "default"  # the server knows which one that is
 TOKEN_S = 86_400  # a day, as in the official SDK
@@ -28,7 +27,7 @@ def connect(api_key: str | None = None, *, base_url: str | None = None, session_
     key = api_key or session_token
     if not key and not any(os.environ.get(name) for name in KEY_NAMES):
         raise ConfigurationError("no API key", fix=f"give connect() one, or set {KEY_NAMES[0]}")
-    return Connection(resolve({"base_url": base_url}, os.environ, {}, key_from_file=key))
+    return Connection(resolve_account(base_url, os.environ, {}, key=key))
 
 
 class Collection(Resource):
@@ -46,16 +45,16 @@ class Connection:
     They raise CredentialsRejected, RequestRefused or Unavailable with the `http_status`, and TimedOut.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.api = Api(settings.base_url, settings.api_key)
+    def __init__(self, account: Account) -> None:
+        self.api = Api(account.base_url, account.key)
+        self._account = account
 
     def __repr__(self) -> str:
-        return f"<Connection {self.settings.base_url}>"
+        return f"<Connection {self.api.base_url}>"
 
     def connect_websocket(self, collection_id: str = DEFAULT_COLLECTION) -> EventSocket:
         """A WebSocket for events; `await .connect()` opens it, each time with a URL of its own."""
-        return EventSocket(dataclasses.replace(self.settings, collection=collection_id))
+        return EventSocket(self._account, Link(collection=collection_id))
 
     def create_capture_session(
         self,

@@ -12,7 +12,7 @@ from videodb_listen.api.http import request_websocket_url
 from videodb_listen.errors import NotConnected, Unavailable
 from videodb_listen.line import decode_frame
 from videodb_listen.realtime.by_websockets import Connection, Ended, open_connection
-from videodb_listen.settings import Settings
+from videodb_listen.settings import Account, Link
 
 MAX_WAITING = 100_000
 """Events that a slow program may leave unread. Then the connection is cut: better an error than memory without end."""
@@ -27,10 +27,11 @@ class EventSocket:
     for events that must not be lost there is the listener.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, account: Account, link: Link) -> None:
         self.connection_id: str | None = None
         """Names this connection in other calls; None before `connect`."""
-        self._settings = settings
+        self._account = account
+        self._link = link
         self._events: deque[dict[str, Any]] = deque()
         self._news = asyncio.Event()
         self._live: Connection | None = None
@@ -97,8 +98,8 @@ class EventSocket:
 
     async def _run(self, connected: asyncio.Future[Connection]) -> Ended:
         try:
-            url = await request_websocket_url(self._settings)
-            async with open_connection(url, self._settings, self._take) as live:
+            url, secrets = await request_websocket_url(self._account, self._link.collection)
+            async with open_connection(url, self._link, self._take, secrets) as live:
                 self._live = live
                 connected.set_result(live)
                 return await live.read(self._take, lambda _: None)

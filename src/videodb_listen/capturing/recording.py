@@ -25,7 +25,7 @@ from videodb_listen.errors import ListenError, RecorderFailed, RequestRefused
 from videodb_listen.paths import Layout
 from videodb_listen.reader import follow
 from videodb_listen.recorder.client import CaptureClient
-from videodb_listen.settings import Settings
+from videodb_listen.settings import Account
 from videodb_listen.units import format_duration
 
 ABORTED = 130  # as click ends for Ctrl-C
@@ -44,6 +44,7 @@ PERMISSIONS = {"mic": "microphone", "display": "screen_capture"}
 class Plan:
     """What to record. No `kinds`: all that there are. `for_s` None: until it is told to stop."""
 
+    collection: str
     kinds: tuple[str, ...]
     store: bool
     for_s: float | None
@@ -54,11 +55,11 @@ class Plan:
 class Recording:
     """One session that reports to the listener in `layout`, which is connected as `ws_id`."""
 
-    def __init__(self, settings: Settings, layout: Layout, ws_id: str, plan: Plan, progress: Progress) -> None:
+    def __init__(self, account: Account, layout: Layout, ws_id: str, plan: Plan, progress: Progress) -> None:
         self.stop = asyncio.Event()
         self.phase = "preparing"  # a key of AT_ONCE
-        self._connection = Connection(settings)
-        self._client = CaptureClient(self._connection.generate_client_token(), base_url=settings.base_url)
+        self._connection = Connection(account)
+        self._client = CaptureClient(self._connection.generate_client_token(), base_url=account.base_url)
         self._pipelines = Pipelines(plan.wanted, self._connection, progress)
         self._layout = layout
         self._ws_id = ws_id
@@ -103,7 +104,7 @@ class Recording:
         session = await asyncio.to_thread(
             self._connection.create_capture_session,
             end_user_id=self._plan.user,
-            collection_id=self._connection.settings.collection,
+            collection_id=self._plan.collection,
             ws_connection_id=self._ws_id,
         )
         self._progress.say(f"session {session.id}: {', '.join(channel.name or channel.id for channel in channels)}")

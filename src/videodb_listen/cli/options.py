@@ -20,7 +20,7 @@ import click
 from videodb_listen.cli import IMPLICIT, require_directory_word
 from videodb_listen.errors import ConfigurationError
 from videodb_listen.paths import DIRECTORY_NAME, Layout, directory_in, state_directory
-from videodb_listen.settings import DOTENV_NAMES, OPTIONS, Option, Settings, resolve
+from videodb_listen.settings import DOTENV_NAMES, OPTIONS, Account, Option, resolve_account
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ def directory_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def listener_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Everything that `run` and `start` take, from the table in Settings."""
+    """Everything that `run` and `start` take, from the table in `settings`."""
     for option in reversed(OPTIONS):
         command = _flag(option)(command)
     command = click.option("--api-key-file", metavar="FILE", help="Read the API key from FILE.")(command)
@@ -92,11 +92,11 @@ def find_layout(directory: str | None, dotenv: Mapping[str, str]) -> Layout:
     return Layout(state_directory(chosen or dotenv.get(DIRECTORY_NAME), os.environ))
 
 
-def find_settings(flags: Mapping[str, Any], dotenv: Mapping[str, str], api_key_file: str | None) -> Settings:
-    """The settings of a listener. Raises ConfigurationError for what is missing or wrong."""
+def find_account(base_url: str | None, dotenv: Mapping[str, str], api_key_file: str | None) -> Account:
+    """The account that a command works for. Raises ConfigurationError for what is missing or wrong."""
     key_file = api_key_file or os.environ.get("VIDEODB_LISTEN_API_KEY_FILE")
     key = _read_key(key_file) if key_file else None
-    return resolve(flags, os.environ, dotenv, key_from_file=key)
+    return resolve_account(base_url, os.environ, dotenv, key=key)
 
 
 def read_dotenv(cwd: str | None) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -10,9 +11,10 @@ import click
 import orjson
 
 from videodb_listen.cli.files import write_out
-from videodb_listen.cli.options import Parsed, directory_options, find_layout, find_settings, read_dotenv
+from videodb_listen.cli.options import Parsed, directory_options, find_account, find_layout, read_dotenv
 from videodb_listen.cli.render import for_stdout
 from videodb_listen.listener.stdio import occupy_standard_descriptors
+from videodb_listen.settings import value_of
 from videodb_listen.text import visible
 from videodb_listen.units import parse_duration
 
@@ -80,15 +82,17 @@ def record(
         raise click.UsageError("--transcribe needs --mic or --system-audio")
     if chosen and wanted.prompt and "display" not in chosen:
         raise click.UsageError("--describe and --alert need --screen")
-    plan = Plan(chosen, store, for_s, user or getpass.getuser(), wanted)
     dotenv = read_dotenv(cwd)
     layout = find_layout(directory, dotenv)
-    settings = find_settings({"base_url": base_url, "collection": collection}, dotenv, api_key_file)
+    account = find_account(base_url, dotenv, api_key_file)
+    collection_id = value_of("collection", {"collection": collection}, os.environ)
+    timeout_s = value_of("startup_timeout_s", {}, os.environ)
+    plan = Plan(collection_id, chosen, store, for_s, user or getpass.getuser(), wanted)
     given = {"--cwd": cwd, "--base-url": base_url, "--collection": collection, "--api-key-file": api_key_file}
     words = [word for flag, value in given.items() if value for word in (flag, value)]
-    ws_id = connection_id(layout, ["--dir", str(layout.directory), *words], settings.startup_timeout_s)
+    ws_id = connection_id(layout, ["--dir", str(layout.directory), *words], timeout_s)
     progress = Progress()
-    write_out([visible(run(Recording(settings, layout, ws_id, plan, progress), progress)).encode() + b"\n"])
+    write_out([visible(run(Recording(account, layout, ws_id, plan, progress), progress)).encode() + b"\n"])
 
 
 @session.command("list")
@@ -143,9 +147,8 @@ def export(session_id: str, timeout_s: float, **account: str | None) -> None:
 def _connection(account: dict[str, str | None]) -> tuple[Any, str]:
     from videodb_listen.capturing.connection import Connection
 
-    flags = {"base_url": account["base_url"], "collection": account["collection"]}
-    settings = find_settings(flags, read_dotenv(account["cwd"]), account["api_key_file"])
-    return Connection(settings), settings.collection
+    found = find_account(account["base_url"], read_dotenv(account["cwd"]), account["api_key_file"])
+    return Connection(found), value_of("collection", account, os.environ)
 
 
 def _session(session_id: str, account: dict[str, str | None]) -> Any:

@@ -18,7 +18,7 @@ from videodb_listen.listener.stdio import Stdout
 from videodb_listen.paths import Layout
 from videodb_listen.presence import State, pid_namespace
 from videodb_listen.realtime.by_websockets import Ended
-from videodb_listen.settings import Settings
+from videodb_listen.settings import Link
 from videodb_listen.units import format_duration
 
 log = logging.getLogger(__name__)
@@ -38,11 +38,11 @@ class Outside:
 class Reporter:
     """Tells each change once, everywhere, in an order that readers can rely on. Times are unix seconds."""
 
-    def __init__(self, settings: Settings, layout: Layout, outside: Outside, *, shared: bool, started_s: float) -> None:
+    def __init__(self, link: Link, layout: Layout, outside: Outside, *, shared: bool, started_s: float) -> None:
         self.received_s = 0.0  # when the last frame was read; 0: none was
         self._outside = outside
-        self._max_frame_bytes = settings.max_frame_bytes
-        self._drain_s = settings.drain_s
+        self._max_frame_bytes = link.max_frame_bytes
+        self._drain_s = link.drain_s
         self._lost_id: str | None = None  # None: no connection has been lost yet
         self._proof_s = 0.0  # when the connection was last known to live
         self._failure: str | None = None  # why there is no connection; None: there is one, or none was tried
@@ -51,7 +51,7 @@ class Reporter:
             pid=os.getpid(),
             pid_namespace=pid_namespace(),
             started_unix_ts=round(started_s, 3),
-            stale_after_s=settings.stale_after_s,
+            stale_after_s=link.stale_after_s,
         )
         self._publisher = Publisher(layout, self._state, shared=shared)
 

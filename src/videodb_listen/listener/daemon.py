@@ -22,7 +22,7 @@ from videodb_listen.listener.sink import Sink
 from videodb_listen.listener.upkeep import Watch
 from videodb_listen.paths import Layout
 from videodb_listen.realtime.by_websockets import Connection, open_connection
-from videodb_listen.settings import Settings
+from videodb_listen.settings import Account, Settings
 from videodb_listen.system import signals
 from videodb_listen.system.clock import Clock
 from videodb_listen.text import one_line
@@ -35,7 +35,7 @@ PROOF_AFTER_SLEEP_S = 5.0
 _NO_ROOM = "disk full, and no more lines fit into memory"
 
 
-async def run(settings: Settings, layout: Layout, outside: Outside, *, clear: bool) -> None:
+async def run(account: Account, settings: Settings, layout: Layout, outside: Outside, *, clear: bool) -> None:
     """Record until asked to stop. Returns after a clean stop; raises the ListenError that ended it otherwise.
 
     The nesting is the order of the end: last flush and sync, state `stopped`, pid file removed, lock released.
@@ -43,7 +43,7 @@ async def run(settings: Settings, layout: Layout, outside: Outside, *, clear: bo
     with owned(layout) as owner:
         if owner.shared:
             log.warning("others can write to %s; a directory of your own is safer", layout.directory)
-        daemon = Daemon(settings, layout, outside, clear=clear, owner=owner)
+        daemon = Daemon(account, settings, layout, outside, clear=clear, owner=owner)
         async with daemon.lifetime():
             await daemon.serve()
 
@@ -51,22 +51,26 @@ async def run(settings: Settings, layout: Layout, outside: Outside, *, clear: bo
 class Daemon:
     """One run. All methods run on the loop; what must not block it is handed to a thread by its owner."""
 
-    def __init__(self, settings: Settings, layout: Layout, outside: Outside, *, clear: bool, owner: Owner) -> None:
-        self._settings = settings
+    def __init__(
+        self, account: Account, settings: Settings, layout: Layout, outside: Outside, *, clear: bool, owner: Owner
+    ) -> None:
+        self._account = account
+        self._link = settings.link
         self._layout = layout
         self._clear = clear
         self._copy = outside.stdout.copy
         self._clock = Clock()
         self._stop = signals.Stop()
         self._wake = asyncio.Event()  # the machine woke up: do not wait any longer
-        self._policy = ReconnectPolicy(settings)
+        self._policy = ReconnectPolicy(settings.link)
         self._connection: Connection | None = None
         self._proving: asyncio.Task[float | None] | None = None  # None: the machine never slept
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()  # ends the run when it is set
-        self._reporter = Reporter(settings, layout, outside, shared=owner.shared, started_s=self._clock.now())
+        self._reporter = Reporter(settings.link, layout, outside, shared=owner.shared, started_s=self._clock.now())
         self._sink = Sink(
             layout,
-            settings,
+            settings.disk,
+            settings.rotation,
             shared=owner.shared,
             now=self._clock.now,
             on_trouble=self._reporter.disk_trouble,
@@ -109,8 +113,8 @@ class Daemon:
 
     async def serve(self) -> None:
         """Connect, read, reconnect, until a signal or a failure that nothing mends."""
-        if self._settings.startup_timeout_s:
-            asyncio.get_running_loop().call_later(self._settings.startup_timeout_s, self._startup_expired)
+        if self._link.startup_timeout_s:
+            asyncio.get_running_loop().call_later(self._link.startup_timeout_s, self._startup_expired)
         retrying = self._policy.retrying(pause=self._pause, announce=self._reporter.retrying)
         serving: asyncio.Task[None] = asyncio.create_task(retrying(self._attempt))
         stopping = asyncio.create_task(self._stop.requested.wait())
@@ -130,8 +134,8 @@ class Daemon:
     async def _attempt(self) -> None:
         """One connection, from a fresh URL to its end. Returns only when we are to stop."""
         await self._sink.room.wait()
-        url = await request_websocket_url(self._settings)
-        async with open_connection(url, self._settings, self._deliver) as connection:
+        url, secrets = await request_websocket_url(self._account, self._link.collection)
+        async with open_connection(url, self._link, self._deliver, secrets) as connection:
             events_before, connected_s = self._sink.events, self._loop_s()
             self._connected(connection)
             ended = await connection.read(self._deliver, self._on_pong)
@@ -173,7 +177,7 @@ class Daemon:
             log.warning(
                 "the drain was cut (--drain is %s, and a second signal cuts it sooner) before the server answered our "
                 "Close; the %d events that came meanwhile are written, later ones were not waited for",
-                format_duration(self._settings.drain_s),
+                format_duration(self._link.drain_s),
                 self._sink.events - before,
             )
 
@@ -186,7 +190,7 @@ class Daemon:
     def _startup_expired(self) -> None:
         if not self._reporter.ever_connected:
             last = f", the last failure: {self._reporter.failure}" if self._reporter.failure else ""
-            self._fail(Unavailable(f"not connected within {format_duration(self._settings.startup_timeout_s)}{last}"))
+            self._fail(Unavailable(f"not connected within {format_duration(self._link.startup_timeout_s)}{last}"))
 
     def _hang_up(self) -> None:
         if self._connection is not None:

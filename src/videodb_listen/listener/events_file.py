@@ -14,10 +14,10 @@ from collections.abc import Callable
 from videodb_listen.errors import DirectoryUnusable
 from videodb_listen.listener.directory import open_file, sync_directory
 from videodb_listen.listener.repair import repair_tail
-from videodb_listen.listener.rotate import Rotation
+from videodb_listen.listener.rotate import Generations
 from videodb_listen.listener.sync import Syncer
 from videodb_listen.paths import Layout
-from videodb_listen.settings import Settings
+from videodb_listen.settings import Disk, Rotation
 from videodb_listen.system.clock import Reminder
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,8 @@ class EventsFile:
     def __init__(
         self,
         layout: Layout,
-        settings: Settings,
+        disk: Disk,
+        rotation: Rotation,
         *,
         shared: bool,
         now: Callable[[], float],
@@ -41,7 +42,7 @@ class EventsFile:
         self.run_after: str | None = None  # the newest generation when we began; None: there was none
         self.run_from = 0  # where in the file behind it we began, in bytes: from there on stamps never decrease
         self._layout = layout
-        self._settings = settings
+        self._disk = disk
         self._shared = shared
         self._now = now
         self._on_failure = on_failure
@@ -50,7 +51,7 @@ class EventsFile:
         self._size = 0  # as far as we know; others may truncate
         self._begun = b""  # of the line that the last write ended in; its rest belongs to the same file
         self._named_to = 0  # how far whole lines reached when the name was last seen to be ours
-        self._rotation = Rotation(layout, settings)
+        self._generations = Generations(layout, rotation)
         self._rotate_again_s = 0.0
         self._homeless = Reminder()
         self._retiring: set[asyncio.Task[None]] = set()
@@ -87,7 +88,7 @@ class EventsFile:
                 fix="make room or choose another directory",
             ) from None
         self._use(self._descriptor)
-        self.run_after, self.run_from = self._rotation.newest(), self._size
+        self.run_after, self.run_from = self._generations.newest(), self._size
         return repaired
 
     def write(self, data: bytes) -> int:
@@ -151,10 +152,10 @@ class EventsFile:
 
     def rotate_if_due(self) -> None:
         """Set the file aside when it has grown enough; when that fails, go on in it."""
-        if not self._rotation.due(self._size) or self._now() < self._rotate_again_s or not self.is_named():
+        if not self._generations.due(self._size) or self._now() < self._rotate_again_s or not self.is_named():
             return  # what has our name, if it is not our file, is not ours to set aside
         try:
-            stamp = self._rotation.set_aside(self._now())
+            stamp = self._generations.set_aside(self._now())
             if self.run_from:  # what is behind the whole generation is all of this run
                 self.run_after, self.run_from = stamp, 0
             descriptor = self._opened()
@@ -182,7 +183,7 @@ class EventsFile:
 
     def _use(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._syncer = Syncer(descriptor, self._settings, self._on_failure)
+        self._syncer = Syncer(descriptor, self._disk, self._on_failure)
         self._size = self._named_to = os.fstat(descriptor).st_size
         self._begun = b""
 
@@ -199,7 +200,7 @@ class EventsFile:
             if tidy:
                 async with self._tidying:
                     await loop.run_in_executor(None, sync_directory, self._layout.directory)
-                    await loop.run_in_executor(None, self._rotation.tidy)
+                    await loop.run_in_executor(None, self._generations.tidy)
         except OSError as exc:
             log.warning("rotated files of %s were not tidied: %s", self._layout.events, exc)
         finally:

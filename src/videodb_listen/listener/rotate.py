@@ -17,19 +17,19 @@ from typing import BinaryIO
 from videodb_listen.listener.directory import sync_directory
 from videodb_listen.listener.sync import fdatasync
 from videodb_listen.paths import Layout, stamp_at, stamps_in, time_of_stamp
-from videodb_listen.settings import Settings
+from videodb_listen.settings import Rotation
 
 _UNFINISHED = ".gz.tmp"
 
 
-class Rotation:
+class Generations:
     """When the events file has grown enough, and what happens to its predecessors."""
 
-    def __init__(self, layout: Layout, settings: Settings) -> None:
+    def __init__(self, layout: Layout, rotation: Rotation) -> None:
         self._layout = layout
-        self._limit_bytes = settings.rotate_size_bytes
-        self._keep = settings.rotate_keep
-        self._gzip = settings.rotate_gzip
+        self._limit_bytes = rotation.rotate_size_bytes
+        self._keep = rotation.rotate_keep
+        self._gzip = rotation.rotate_gzip
 
     def due(self, size_bytes: int) -> bool:
         """Whether a file of this size is to be set aside."""

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from videodb_listen.errors import SinkError
 from videodb_listen.listener.events_file import EventsFile
 from videodb_listen.paths import Layout
-from videodb_listen.settings import Settings
+from videodb_listen.settings import Disk, Rotation
 from videodb_listen.system.clock import Reminder
 from videodb_listen.units import format_size
 
@@ -48,7 +48,8 @@ class Sink:
     def __init__(
         self,
         layout: Layout,
-        settings: Settings,
+        disk: Disk,
+        rotation: Rotation,
         *,
         shared: bool,
         now: Callable[[], float],
@@ -60,12 +61,12 @@ class Sink:
         self.room = asyncio.Event()
         self.room.set()
         self._path = layout.events
-        self._memory_limit_bytes = settings.memory_limit_bytes
+        self._memory_limit_bytes = disk.memory_limit_bytes
         self._on_trouble = on_trouble
         self._on_full = on_full
         self._on_failure = on_failure
         self._loop = asyncio.get_running_loop()
-        self._file = EventsFile(layout, settings, shared=shared, now=now, on_failure=self._sync_failed)
+        self._file = EventsFile(layout, disk, rotation, shared=shared, now=now, on_failure=self._sync_failed)
         self._open = False
         self._waiting: list[bytes] = []
         self._waiting_bytes = 0

@@ -10,7 +10,7 @@ import asyncio
 import os
 from collections.abc import Callable
 
-from videodb_listen.settings import Settings
+from videodb_listen.settings import Disk
 
 AGAIN_S = 1.0
 """Between tries while no descriptor is free."""
@@ -22,11 +22,11 @@ class Syncer:
     `synced_to` is the offset in bytes that the last good sync covered. `on_failure` gets the OSError of a bad one.
     """
 
-    def __init__(self, descriptor: int, settings: Settings, on_failure: Callable[[OSError], None]) -> None:
+    def __init__(self, descriptor: int, disk: Disk, on_failure: Callable[[OSError], None]) -> None:
         self.synced_to = 0
         self._descriptor = descriptor
-        self._wanted = settings.fsync != "never"
-        self._delay_s = 0.0 if settings.fsync == "always" else settings.fsync_interval_s
+        self._wanted = disk.fsync != "never"
+        self._delay_s = 0.0 if disk.fsync == "always" else disk.fsync_interval_s
         self._on_failure = on_failure
         self._loop = asyncio.get_running_loop()
         self._due: asyncio.TimerHandle | None = None

@@ -14,7 +14,6 @@ import logging
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import (
@@ -30,8 +29,8 @@ from websockets.protocol import State
 
 from videodb_listen.errors import PROXY_FIX, TLS_FIX, ConfigurationError, Unavailable
 from videodb_listen.line import hello_id
-from videodb_listen.settings import Settings
-from videodb_listen.text import one_line, redact, visible
+from videodb_listen.settings import Link
+from videodb_listen.text import Secrets, one_line, visible
 from videodb_listen.units import format_duration, parse_retry_after
 from videodb_listen.version import __version__
 
@@ -65,11 +64,11 @@ class Ended:
 class Connection:
     """A live connection: `connection_id` is known, frames are flowing."""
 
-    def __init__(self, socket: ClientConnection, connection_id: str, settings: Settings, secrets: list[str]) -> None:
+    def __init__(self, socket: ClientConnection, connection_id: str, link: Link, secrets: Secrets) -> None:
         self.connection_id = connection_id
         self._secrets = secrets
         self._socket = socket
-        self._settings = settings
+        self._link = link
         self._cut: str | None = None  # why we ended it ourselves; None: we did not
         self._closing = False
 
@@ -113,7 +112,7 @@ class Connection:
         """
         self._closing = True
         try:
-            async with asyncio.timeout(self._settings.drain_s):
+            async with asyncio.timeout(self._link.drain_s):
                 await self._socket.close()
         except TimeoutError:  # the library's own limit begins only when the Close could be sent
             self._socket.transport.abort()
@@ -127,9 +126,9 @@ class Connection:
 
     async def _keepalive(self, on_pong: Callable[[float], None]) -> None:
         """Ping at intervals. Ours, not the library's: the daemon publishes when the last pong came."""
-        while (latency_s := await self.prove(self._settings.ping_timeout_s)) is not None:
+        while (latency_s := await self.prove(self._link.ping_timeout_s)) is not None:
             on_pong(latency_s)
-            await asyncio.sleep(self._settings.ping_interval_s)
+            await asyncio.sleep(self._link.ping_interval_s)
 
     async def _watch(self) -> None:
         """End a connection that the library has given up, or whose server only sends.
@@ -160,35 +159,34 @@ class _Connect(connect):
 
 
 @contextlib.asynccontextmanager
-async def open_connection(url: str, settings: Settings, deliver: Callable[[bytes], None]) -> AsyncIterator[Connection]:
+async def open_connection(
+    url: str, link: Link, deliver: Callable[[bytes], None], secrets: Secrets
+) -> AsyncIterator[Connection]:
     """Connect to `url` and wait for the hello; on leaving, whatever is left of the connection is cut.
 
-    Frames that come before the hello go to `deliver`: they are events.
+    Frames that come before the hello go to `deliver`: they are events. What the server says is shown without `secrets`.
     Raises Unavailable when there is no connection, no upgrade, no hello in time, or an id that no file should hold.
     """
     with _translated():
         socket = await _Connect(
             url,
             open_timeout=OPEN_TIMEOUT_S,
-            close_timeout=settings.drain_s,
+            close_timeout=link.drain_s,
             ping_interval=None,
-            max_size=settings.max_frame_bytes,
+            max_size=link.max_frame_bytes,
             max_queue=MAX_QUEUE_FRAMES,
             proxy=None if url.startswith("ws://") else True,  # in the clear to loopback only, and not through a proxy
             user_agent_header=f"videodb-listen/{__version__}",
             logger=_SILENT,
         )
-    secrets = [settings.api_key, *_secrets_in(url)]
     try:
-        connection_id = await _hello(socket, settings.hello_timeout_s, deliver, secrets)
-        yield Connection(socket, connection_id, settings, secrets)
+        connection_id = await _hello(socket, link.hello_timeout_s, deliver, secrets)
+        yield Connection(socket, connection_id, link, secrets)
     finally:
         socket.transport.abort()
 
 
-async def _hello(
-    socket: ClientConnection, timeout_s: float, deliver: Callable[[bytes], None], secrets: list[str]
-) -> str:
+async def _hello(socket: ClientConnection, timeout_s: float, deliver: Callable[[bytes], None], secrets: Secrets) -> str:
     try:
         async with asyncio.timeout(timeout_s):
             while (connection_id := hello_id(frame := await socket.recv(decode=False))) is None:
@@ -202,14 +200,7 @@ async def _hello(
     return connection_id
 
 
-def _secrets_in(url: str) -> list[str]:
-    """What makes `url` a credential: its query, whole and value by value, as it is spelled and as it is meant."""
-    query = urlsplit(url).query
-    spelled = (pair.partition("=")[2] for pair in query.split("&"))
-    return [query, *spelled, *(value for _, value in parse_qsl(query))]
-
-
-def _describe(exc: ConnectionClosed, secrets: list[str]) -> Ended:
+def _describe(exc: ConnectionClosed, secrets: Secrets) -> Ended:
     """How the library says a connection ended, in terms of who ended it; the server's words without `secrets`."""
     ours = exc.sent if exc.rcvd is None or not exc.rcvd_then_sent else None
     if ours is not None and ours.code == CloseCode.MESSAGE_TOO_BIG:
@@ -217,7 +208,7 @@ def _describe(exc: ConnectionClosed, secrets: list[str]) -> Ended:
     if ours is not None and ours.code != CloseCode.NORMAL_CLOSURE:
         return Ended(f"the server broke the protocol: {visible(ours.reason)}")
     if exc.rcvd is not None:
-        said = visible(redact(exc.rcvd.reason, secrets))
+        said = visible(secrets.redact(exc.rcvd.reason))
         return Ended(f"the server closed with {exc.rcvd.code}{': ' * bool(said)}{said}", int(exc.rcvd.code))
     return Ended("dropped without a Close" + (f": {one_line(exc.__cause__)}" if exc.__cause__ else ""))
 

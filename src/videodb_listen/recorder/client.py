@@ -14,7 +14,7 @@ from videodb_listen.channels import PAUSE, RESUME, Channel, Channels
 from videodb_listen.errors import ConfigurationError, RecorderFailed
 from videodb_listen.recorder.process import TIMEOUTS_S, Recorder
 from videodb_listen.recorder.protocol import PERMISSIONS, Event, is_granted
-from videodb_listen.settings import resolve
+from videodb_listen.settings import BASE_URL_NAME, checked_base_url, checked_credential
 
 RECORDER_NAME = "VIDEODB_RECORDER"
 PACKAGE = "videodb_capture_bin"
@@ -43,9 +43,9 @@ class CaptureClient:
     ) -> None:
         if not client_token:
             raise ConfigurationError("no client token", fix="take one from Connection.generate_client_token()")
-        self.base_url = resolve({"base_url": base_url}, os.environ, {}, key_from_file=client_token).base_url
+        self.base_url = checked_base_url(base_url or os.environ.get(BASE_URL_NAME))
         self.recorder = Recorder(find_recorder(recorder, os.environ), self.base_url, timeouts_s=timeouts_s)
-        self._token = client_token
+        self._token = checked_credential("client token", client_token)
         self._session: str | None = None  # the one that is recorded; None: none is
         self._recorded: list[Channel] = []
         self._process_number = 0  # the recorder's process that records it

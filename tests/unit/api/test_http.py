@@ -9,7 +9,7 @@ import pytest
 
 from support.clock import Clock
 from support.recording import RecordingServer, Told, good
-from videodb_listen.api.http import JOB_DEADLINE_S, JOB_POLL_S, Api
+from videodb_listen.api.http import JOB_DEADLINE_S, JOB_POLL_S, Api, _secrets_in
 from videodb_listen.errors import CredentialsRejected, ListenError, RequestRefused, TimedOut, Unavailable
 
 KEY = "sk-secret"
@@ -140,3 +140,7 @@ def test_the_key_goes_to_the_api_alone(server: RecordingServer) -> None:
         server.replies = [Told({"success": True, "status": "processing", "data": data})]
         assert api(server).post("export", body={}) == {"video_id": "m-1"}
     assert "x-access-token" not in elsewhere.asked[0].headers
+
+
+def test_the_query_is_what_makes_a_url_a_secret() -> None:
+    assert _secrets_in("wss://h/p?token=a%2Bb&x=c") == ["token=a%2Bb&x=c", "a%2Bb", "c", "a+b", "c"]

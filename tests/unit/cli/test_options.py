@@ -6,11 +6,9 @@ from pathlib import Path
 import click
 import pytest
 
-from videodb_listen.cli.options import chosen_directory, find_layout, find_settings, read_dotenv
+from videodb_listen.cli.options import chosen_directory, find_account, find_layout, read_dotenv
 from videodb_listen.errors import ConfigurationError
-from videodb_listen.settings import OPTIONS
 
-NO_FLAGS = {option.field_name: None for option in OPTIONS}
 OURS = ("VIDEO_DB_API_KEY", "VIDEODB_API_KEY", "VIDEO_DB_API", "VIDEODB_EVENTS_DIR", "XDG_STATE_HOME")
 
 
@@ -95,7 +93,7 @@ def test_the_key_in_a_file_is_taken_without_its_newline(
     if by_variable:
         monkeypatch.setenv("VIDEODB_LISTEN_API_KEY_FILE", str(path))
     monkeypatch.setenv("VIDEO_DB_API_KEY", "sk-env")
-    assert find_settings(NO_FLAGS, {}, None if by_variable else str(path)).api_key == "sk-file"
+    assert find_account(None, {}, None if by_variable else str(path)).key == "sk-file"
 
 
 @pytest.mark.parametrize(
@@ -106,10 +104,10 @@ def test_a_key_file_that_holds_no_key_is_named(tmp_path: Path, content: bytes | 
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(ConfigurationError, match=said) as failure:
-        find_settings(NO_FLAGS, {}, str(path))
+        find_account(None, {}, str(path))
     assert str(path) in failure.value.message
 
 
 def test_a_key_file_in_the_home_of_nobody_is_a_setting_to_correct() -> None:
     with pytest.raises(ConfigurationError, match="no-such-user"):
-        find_settings(NO_FLAGS, {}, "~no-such-user/key")
+        find_account(None, {}, "~no-such-user/key")

@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from videodb_listen.errors import SinkError
-from videodb_listen.listener.rotate import Rotation
+from videodb_listen.listener.rotate import Generations
 from videodb_listen.listener.sink import Sink
 from videodb_listen.paths import Layout
-from videodb_listen.settings import Settings
+from videodb_listen.settings import Disk, Rotation
 
 NOW_S = 1_772_446_530.123
 
@@ -39,7 +39,8 @@ def opened(layout: Layout, **options: Any) -> Sink:
     seconds = itertools.count(NOW_S)
     sink = Sink(
         layout,
-        Settings(api_key="k", fsync="never", **options),
+        Disk(fsync="never"),
+        Rotation(**options),
         shared=False,
         now=lambda: next(seconds),
         on_full=lambda: None,
@@ -49,11 +50,11 @@ def opened(layout: Layout, **options: Any) -> Sink:
     return sink
 
 
-def rotation(layout: Layout, *, keep: int = 10, gzipped: bool = False) -> Rotation:
-    return Rotation(layout, Settings(api_key="k", rotate_size_bytes=1, rotate_keep=keep, rotate_gzip=gzipped))
+def rotation(layout: Layout, *, keep: int = 10, gzipped: bool = False) -> Generations:
+    return Generations(layout, Rotation(rotate_size_bytes=1, rotate_keep=keep, rotate_gzip=gzipped))
 
 
-def aside(layout: Layout, subject: Rotation, count: int, now_s: float = NOW_S) -> list[Path]:
+def aside(layout: Layout, subject: Generations, count: int, now_s: float = NOW_S) -> list[Path]:
     paths = []
     for number in range(count):
         layout.events.write_bytes(b'{"n":%d}\n' % number)
@@ -62,11 +63,11 @@ def aside(layout: Layout, subject: Rotation, count: int, now_s: float = NOW_S) -
 
 
 def test_rotation_is_off_by_default(layout: Layout) -> None:
-    assert not Rotation(layout, Settings(api_key="k")).due(1 << 60)
+    assert not Generations(layout, Rotation()).due(1 << 60)
 
 
 def test_a_file_is_due_when_it_has_the_size(layout: Layout) -> None:
-    subject = Rotation(layout, Settings(api_key="k", rotate_size_bytes=100))
+    subject = Generations(layout, Rotation(rotate_size_bytes=100))
     assert [subject.due(size) for size in (0, 99, 100, 101)] == [False, False, True, True]
 
 

@@ -10,8 +10,9 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosedError, ConnectionClosedOK
 from websockets.frames import Close
 
-from videodb_listen.realtime.by_websockets import Connection, Ended, _describe, _secrets_in
-from videodb_listen.settings import Settings
+from videodb_listen.realtime.by_websockets import Connection, Ended, _describe
+from videodb_listen.settings import Link
+from videodb_listen.text import Secrets
 
 
 class Silent:
@@ -33,7 +34,7 @@ class Silent:
 
 
 def connection(socket: Silent) -> Connection:
-    return Connection(cast(ClientConnection, socket), "id=", Settings(api_key="k"), [])
+    return Connection(cast(ClientConnection, socket), "id=", Link(), Secrets())
 
 
 async def test_a_connection_without_a_pong_is_cut() -> None:
@@ -56,7 +57,7 @@ async def test_a_close_that_cannot_be_sent_is_given_up_after_the_drain() -> None
             await asyncio.get_running_loop().create_future()
 
     socket = Full()
-    subject = Connection(cast(ClientConnection, socket), "id=", Settings(api_key="k", drain_s=0.01), [])
+    subject = Connection(cast(ClientConnection, socket), "id=", Link(drain_s=0.01), Secrets())
     assert not await subject.close()
     assert socket.aborted
 
@@ -86,8 +87,4 @@ async def test_a_close_that_cannot_be_sent_is_given_up_after_the_drain() -> None
     ],
 )
 def test_how_a_connection_ended_is_said_in_terms_of_who_ended_it(exc: Any, expected: Ended) -> None:
-    assert _describe(exc, ["hush"]) == expected
-
-
-def test_the_query_is_what_makes_a_url_a_secret() -> None:
-    assert _secrets_in("wss://h/p?token=a%2Bb&x=c") == ["token=a%2Bb&x=c", "a%2Bb", "c", "a+b", "c"]
+    assert _describe(exc, Secrets("hush")) == expected
