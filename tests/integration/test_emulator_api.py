@@ -9,8 +9,8 @@ import pytest
 from websockets.asyncio.client import ClientConnection
 
 from support.emulated import client, data, event, recorded, rest
-from videodb_listen.emulator.dialect import Dialect
-from videodb_listen.emulator.server import Emulator, running_emulator
+from videodb_emulator.http.server import Emulator, running_emulator
+from videodb_emulator.pure.dialect import Dialect
 
 SPEED = 50.0
 
@@ -227,7 +227,7 @@ async def test_a_connection_id_given_to_the_recorder_replaces_the_one_of_the_cre
 async def test_events_for_a_closed_connection_are_dropped_but_the_records_stay(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level("INFO", "videodb_listen.emulator")
+    caplog.set_level("INFO", "videodb_emulator")
     async with at_work() as (emulator, connection, ids):
         async with client(emulator) as (_, gone_id):
             await data(

@@ -13,9 +13,9 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError, InvalidStatus
 
-from videodb_listen.emulator.chaos import parse
-from videodb_listen.emulator.scenario import Scenario, Step
-from videodb_listen.emulator.server import Emulator, running_emulator
+from videodb_emulator.http.server import Emulator, running_emulator
+from videodb_emulator.pure.chaos import parse
+from videodb_emulator.pure.scenario import Scenario, Step
 
 LIMIT_S = 10.0
 TALK = Scenario("talk", tuple(Step(0.0 if n == 1 else 0.6, {"n": n, "pad": "x" * 300}) for n in (1, 2, 3)))

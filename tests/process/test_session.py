@@ -17,7 +17,7 @@ import pytest
 
 from support.daemon import PYTHON, Completed, Site
 from support.waiting import Changes
-from videodb_listen.emulator.server import Emulator, running_emulator
+from videodb_emulator.http.server import Emulator, running_emulator
 from videodb_listen.rest import CALL_DEADLINE_S
 
 RECORDER = f"{sys.executable} -m videodb_listen emulator recorder"

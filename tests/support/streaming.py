@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from videodb_listen.emulator.account import Account
-from videodb_listen.emulator.dialect import Dialect
-from videodb_listen.emulator.fields import Fields
-from videodb_listen.emulator.indexes import SceneIndex
+from videodb_emulator.pure.account import Account
+from videodb_emulator.pure.dialect import Dialect
+from videodb_emulator.pure.fields import Fields
+from videodb_emulator.pure.indexes import SceneIndex
 
 
 class Stream:

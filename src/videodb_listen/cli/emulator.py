@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from videodb_emulator.pure.dialect import ALERT_SHAPES, REBINDS, TIME_UNITS, VISUAL_CHANNELS, Dialect
 from videodb_listen.cli.recorder import recorder
 from videodb_listen.cli.trigger import trigger
-from videodb_listen.emulator.dialect import ALERT_SHAPES, REBINDS, TIME_UNITS, VISUAL_CHANNELS, Dialect
 from videodb_listen.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from videodb_listen.emulator.chaos import Fault
-    from videodb_listen.emulator.scenario import Scenario
+    from videodb_emulator.pure.chaos import Fault
+    from videodb_emulator.pure.scenario import Scenario
 
 Command = Callable[..., Any]
 
@@ -95,8 +95,8 @@ def serve(port: int, speed: float, name: str, plan: str, **dialect: str) -> None
     \b
       emulator serve --chaos 'drop@3s,rest:500x2#2,close:1012@5s#2'
     """
-    from videodb_listen.emulator.chaos import ChaosError, parse
-    from videodb_listen.emulator.scenario import ScenarioError, bundled, load
+    from videodb_emulator.pure.chaos import ChaosError, parse
+    from videodb_emulator.pure.scenario import ScenarioError, bundled, load
 
     try:
         faults = parse(plan)
@@ -122,7 +122,7 @@ def replay(file: Path, port: int, speed: float) -> None:
     \b
     videodb-listen emulator replay meeting.jsonl --speed 2
     """
-    from videodb_listen.emulator.recording import parse
+    from videodb_emulator.pure.recording import parse
 
     try:
         scenario, skipped = parse(file.read_bytes(), source=file.name)
@@ -143,7 +143,7 @@ def _run(
     dialect: Dialect | None = None,
 ) -> None:
     try:
-        import videodb_listen.emulator.server  # noqa: F401 - asks only whether its libraries are there
+        import videodb_emulator.http.server  # noqa: F401 - asks only whether its libraries are there
     except ModuleNotFoundError as error:
         if error.name not in ("starlette", "uvicorn"):
             raise
@@ -162,7 +162,7 @@ def _run(
 
 
 async def _serve_until_signal(scenario: Scenario | None, **options: Any) -> None:
-    from videodb_listen.emulator.server import running_emulator
+    from videodb_emulator.http.server import running_emulator
 
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -1,0 +1,213 @@
+"""The running backend: HTTP and WebSockets over one `World` and one `Account`.
+
+This module moves bytes and waits; what is known and said is decided there, and `routes` serves most of REST. Here are
+the WebSocket URL (docs.videodb.io, API reference; videodb 0.5.1 `client.py`), the WebSocket itself, and
+`POST /emulator/trigger`, which is ours.
+"""
+
+import asyncio
+import json
+import logging
+import math
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import BaseRoute, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from videodb_emulator.http.routes import HANDLERS, authenticate, both_slashes, routes, success
+from videodb_emulator.http.wire import Transports, Wire, served
+from videodb_emulator.pure.account import Account
+from videodb_emulator.pure.chaos import Chaos, Fault
+from videodb_emulator.pure.dialect import Dialect
+from videodb_emulator.pure.scenario import Scenario, load
+from videodb_emulator.pure.templates import TemplateError
+from videodb_emulator.pure.world import Performance, World, encode
+
+log = logging.getLogger(__name__)
+
+
+def steady_clock() -> Callable[[], float]:
+    """Return a clock in unix seconds that a step of the system's clock neither stalls nor rushes."""
+    started_s = time.time() - time.monotonic()
+    return lambda: started_s + time.monotonic()
+
+
+class Emulator:
+    """A running backend: `base_url` is where it is, `world` is what it knows.
+
+    `account` is what REST knows. `idle` is set while no connection is open.
+    """
+
+    def __init__(self, world: World, account: Account, base_url: str, clock: Callable[[], float], chaos: Chaos) -> None:
+        self.world = world
+        self.account = account
+        self.transports: Transports = {}
+        self.base_url = base_url
+        self._clock = clock
+        self._chaos = chaos
+        self._wires: dict[str, Wire] = {}
+        self._missed: set[str] = set()
+        self._stirred = asyncio.Event()
+        self.app = Starlette(routes=self._routes(), exception_handlers=HANDLERS)
+        self.app.router.redirect_slashes = False
+        self.idle = asyncio.Event()
+        self.idle.set()
+
+    def __repr__(self) -> str:
+        return f"<Emulator {self.base_url}: {len(self._wires)} connections>"
+
+    def _routes(self) -> list[BaseRoute]:
+        return [
+            *both_slashes("GET", "/collection/{collection_id}/websocket", self._get_websocket),
+            *both_slashes("POST", "/emulator/trigger", self._trigger),
+            *routes(self.account, self._clock, self._stirred.set),
+            WebSocketRoute("/realtime", self._realtime),
+        ]
+
+    # -- REST
+
+    async def _get_websocket(self, request: Request) -> JSONResponse:
+        authenticate(request, self.account, self._clock())
+        self.account.library.collection(request.path_params["collection_id"])
+        if (fault := self._chaos.answer()) is not None:
+            headers = None if fault.delay_s is None else {"Retry-After": str(math.ceil(fault.delay_s))}
+            raise HTTPException(fault.code, "planned chaos", headers)
+        token = self.world.issue_token(self._clock())
+        if self._chaos.expires():
+            self.world.redeem_token(token, self._clock())
+        return success({"websocket_url": f"{self.base_url.replace('http', 'ws', 1)}/realtime?token={token}"})
+
+    async def _trigger(self, request: Request) -> JSONResponse:
+        try:
+            match json.loads(await request.body()):
+                case {"event": str(event), "set": dict(changes), "connection_id": str() | None as target}:
+                    triggered = self.world.trigger(event, changes, self._clock(), target)
+                case _:
+                    raise HTTPException(400, 'expected {"event": str, "set": object, "connection_id": str or null}')
+        except (TemplateError, json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise HTTPException(400, str(error)) from error
+        reached = [one for one in triggered.connection_ids if await self._send(one, triggered.frame)]
+        return success({"frame": triggered.frame, "connections": reached})
+
+    # -- WebSocket
+
+    async def _realtime(self, websocket: WebSocket) -> None:
+        if not self.world.redeem_token(websocket.query_params.get("token", ""), self._clock()):
+            log.info("refused a WebSocket URL that is unknown, used or expired")
+            await websocket.send_denial_response(JSONResponse({"message": "Forbidden"}, status_code=403))
+            return
+        await websocket.accept()
+        wire = Wire(websocket, self.transports[websocket.scope["client"]])
+        faults = self._chaos.accepted()
+        tasks = [asyncio.create_task(wire.left()), asyncio.create_task(wire.endure(faults))]
+        try:
+            await self._talk(wire, tasks[0], sum(fault.delay_s or 0 for fault in faults))
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+
+    async def _talk(self, wire: Wire, left: asyncio.Task[None], hello_delay_s: float) -> None:
+        """Say hello and be there until the client is gone."""
+        await asyncio.wait([left], timeout=hello_delay_s)
+        connection_id = self.world.new_connection_id()
+        # Before the connection is known to the world: no event may overtake the hello, which clients take
+        # from the first frame whatever it is (videodb 0.5.1 websocket_client.py).
+        if not await wire.send(json.dumps({"connection_id": connection_id})):
+            await left  # a frozen connection is silent, but it is there
+            return
+        self._open(connection_id, wire)
+        try:
+            await left
+        finally:
+            self._close(connection_id)
+
+    def _open(self, connection_id: str, wire: Wire) -> None:
+        self._wires[connection_id] = wire
+        self.idle.clear()
+        log.info("connection %s opened", connection_id)
+        if self.world.connected(connection_id, self._clock()):
+            self._stirred.set()
+
+    def _close(self, connection_id: str) -> None:
+        self._wires.pop(connection_id, None)
+        unheard = self.world.disconnected(connection_id)
+        rest = f"; the remaining {unheard} events of its session are dropped" if unheard else ""
+        log.info("connection %s closed%s", connection_id, rest)
+        if not self._wires:
+            self.idle.set()
+
+    async def _send(self, connection_id: str, frame: str | bytes) -> bool:
+        """Send one frame; tell whether the connection was there to take it."""
+        wire = self._wires.get(connection_id)
+        return wire is not None and await wire.send(frame)
+
+    async def play(self) -> None:
+        """Say everything when it is due, until cancelled."""
+        while True:
+            self._stirred.clear()
+            await self._deliver_due()
+            dues_s = (self.world.next_due_s(), self.account.agenda.next_due_s())
+            due_s = min((one for one in dues_s if one is not None), default=None)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(None if due_s is None else max(0.0, due_s - self._clock())):
+                    await self._stirred.wait()
+
+    async def _deliver_due(self) -> None:
+        for connection_id, event in self.account.agenda.advance(self._clock()):
+            if not await self._send(connection_id, encode(event)) and connection_id not in self._missed:
+                self._missed.add(connection_id)  # said once: a pipeline goes on for as long as its stream
+                log.info("connection %s is not there; events for it are dropped", connection_id)
+        performance = self.world.performance
+        if performance is not None and not performance.over:
+            await self._perform(performance)
+
+    async def _perform(self, performance: Performance) -> None:
+        for delivery in self.world.advance(self._clock()):
+            if not await self._send(delivery.performance.connection_id, delivery.frame):
+                delivery.failed()
+        if performance.over:
+            log.info("session %s is over: %d sent, %d dropped", performance.name, performance.sent, performance.dropped)
+
+
+@asynccontextmanager
+async def running_emulator(
+    scenario: Scenario | str | Path | None = "meeting",
+    *,
+    speed: float = 1.0,
+    port: int = 0,
+    faults: Iterable[Fault] = (),
+    dialect: Dialect | None = None,
+) -> AsyncIterator[Emulator]:
+    """Serve on 127.0.0.1 in the running loop while the block is open; no signal handler is installed.
+
+    `scenario` is a `Scenario`, a bundled name or a file, or None for hello only; `speed` divides every delay; `port`
+    0 takes a free one; `faults` are a plan of `chaos`; `dialect` None is the documented one. On leaving, every
+    connection is closed (1012) and nothing of the server is left.
+    Raises `ScenarioError` for an unusable scenario and `OSError` for a port that cannot be had.
+    """
+    if isinstance(scenario, str | Path):
+        scenario = load(str(scenario))
+    clock = steady_clock()
+    with socket.create_server(("127.0.0.1", port)) as listening:
+        base_url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        emulator = Emulator(
+            World(scenario, speed), Account(speed=speed, dialect=dialect), base_url, clock, Chaos(faults)
+        )
+        async with served(emulator.app, listening, emulator.transports):
+            player = asyncio.create_task(emulator.play())
+            try:
+                yield emulator
+            finally:
+                player.cancel()
+                await asyncio.wait([player])
+                if not player.cancelled():
+                    player.result()  # it never ends by itself: this raises what ended it

@@ -1,0 +1,137 @@
+"""uvicorn, and the server's end of each WebSocket down to its TCP connection: what a fault needs, ASGI hides."""
+
+import asyncio
+import logging
+import socket
+import struct
+from collections.abc import AsyncIterator, Iterable, MutableMapping
+from contextlib import asynccontextmanager, suppress
+
+import uvicorn
+from starlette.types import ASGIApp
+from starlette.websockets import WebSocket, WebSocketDisconnect
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from videodb_emulator.pure.chaos import Fault
+
+log = logging.getLogger(__name__)
+
+Transports = MutableMapping[tuple[str, int], asyncio.Transport]
+"""The TCP connection of each client address."""
+
+
+def protocol_for(transports: Transports) -> type[asyncio.Protocol]:
+    """Return uvicorn's WebSocket protocol, made to enter its connections in `transports`."""
+
+    class Protocol(WebSocketsSansIOProtocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            super().connection_made(transport)
+            if self.client is not None:
+                transports[self.client] = self.transport
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            if self.client is not None:
+                transports.pop(self.client, None)
+            super().connection_lost(exc)
+
+    return Protocol
+
+
+@asynccontextmanager
+async def served(app: ASGIApp, listening: socket.socket, transports: Transports) -> AsyncIterator[None]:
+    """Serve `app` while the block is open, its WebSockets entered in `transports`.
+
+    Does what `uvicorn.Server.serve` does, without its signal handlers and its loop of 0.1 s ticks.
+    """
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        http="h11",
+        lifespan="off",
+        ws=protocol_for(transports),
+        ws_ping_interval=None,  # the backend never pings, clients do
+        ws_per_message_deflate=False,  # what is on the wire can be read on the wire
+        timeout_graceful_shutdown=2,
+    )
+    config.load()
+    server = uvicorn.Server(config)
+    server.lifespan = config.lifespan_class(config)
+    await server.startup(sockets=[listening])
+    try:
+        yield
+    finally:
+        await server.shutdown(sockets=[listening])
+
+
+class Wire:
+    """One accepted connection."""
+
+    def __init__(self, websocket: WebSocket, transport: asyncio.Transport) -> None:
+        self._websocket = websocket
+        self._transport = transport
+        self._frozen = self._doubled = self._halved = False
+
+    async def send(self, frame: str | bytes) -> bool:
+        """Send one frame; tell whether the connection was there to take it."""
+        if self._frozen or self._transport.is_closing():
+            return False
+        if self._halved:
+            self._transport.write(_first_half(frame))
+            self._transport.close()
+            return False
+        ws = self._websocket
+        try:
+            for _ in range(1 + self._doubled):
+                await (ws.send_text(frame) if isinstance(frame, str) else ws.send_bytes(frame))
+        except (WebSocketDisconnect, RuntimeError):  # RuntimeError: a send before this one found it closed
+            return False
+        self._doubled = False
+        return True
+
+    async def left(self) -> None:
+        """Return once the client is gone."""
+        while (await self._websocket.receive())["type"] != "websocket.disconnect":
+            pass  # clients have nothing to say
+
+    async def endure(self, faults: Iterable[Fault]) -> None:
+        """Let `faults` happen, each when its time has come."""
+        loop = asyncio.get_running_loop()
+        accepted_s = loop.time()
+        for fault in faults:
+            await asyncio.sleep(accepted_s + fault.at_s - loop.time())
+            log.info("fault after %gs: %s", fault.at_s, fault.name)
+            await self._suffer(fault)
+
+    async def _suffer(self, fault: Fault) -> None:
+        match fault.name:
+            case "drop":
+                self._transport.close()
+            case "rst":
+                linger = struct.pack("ii", 1, 0)
+                self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                self._transport.abort()
+            case "close":
+                with suppress(RuntimeError):  # it is closed already
+                    await self._websocket.close(fault.code)
+            case "freeze":
+                self._frozen = True
+                self._transport.pause_reading()
+            case "duplicate":
+                self._doubled = True
+            case "truncate":
+                self._halved = True
+
+
+def _first_half(frame: str | bytes) -> bytes:
+    """Return an unmasked frame (RFC 6455, 5.2) that ends in the middle of its payload."""
+    payload = frame.encode() if isinstance(frame, str) else frame
+    head = bytes([0x81 if isinstance(frame, str) else 0x82])
+    if len(payload) < 126:
+        head += bytes([len(payload)])
+    elif len(payload) < 1 << 16:
+        head += struct.pack(">BH", 126, len(payload))
+    else:
+        head += struct.pack(">BQ", 127, len(payload))
+    return head + payload[: len(payload) // 2]

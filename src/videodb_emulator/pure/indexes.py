@@ -1,0 +1,151 @@
+"""Indexes of a stream, and the alerts that go off in them.
+
+Nothing ever moves an index or an alert to another connection id: no request of the API can. If the connection is
+closed, its events are lost and the records stay.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from videodb_emulator.pure.dialect import Alarm
+from videodb_emulator.pure.fields import Fields, Refusal
+from videodb_emulator.pure.player import Player, Studio
+from videodb_emulator.pure.records import Records
+from videodb_emulator.pure.script import SCENES, SUMMARIES, Moment
+
+_OF_SOUND = "transcript"
+_EXTRACTIONS = frozenset({"time", "time_based", "shot", _OF_SOUND})  # "time_based" is the node SDK's word for "time"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something to look out for, in words."""
+
+    event_id: str
+    event_prompt: str
+    label: str
+
+
+@dataclass(slots=True)
+class Alert:
+    """An event that is looked for in one index. `connection_id` None tells nobody; the callback is never called."""
+
+    alert_id: str
+    event: Event
+    callback_url: str
+    connection_id: str | None
+    enabled: bool = True
+
+    def body(self) -> dict[str, Any]:
+        """Return what a listing says of it."""
+        return {
+            "alert_id": self.alert_id,
+            "event_id": self.event.event_id,
+            "prompt": self.event.event_prompt,
+            "label": self.event.label,
+            "callback_url": self.callback_url,
+            "status": "enabled" if self.enabled else "disabled",
+        }
+
+
+@dataclass(slots=True)
+class SceneIndex:
+    """An index of the picture, or of the sound if the extraction type is `transcript`."""
+
+    studio: Studio
+    index_id: str
+    extraction_type: str
+    extraction_config: dict[str, str]
+    prompt: str | None
+    name: str | None
+    sandbox_id: str | None
+    connection_id: str | None
+    _alerts: dict[str, Alert] = field(default_factory=dict, init=False)
+    _records: Records = field(default_factory=lambda: Records(newest_first=True), init=False)
+    _player: Player = field(init=False)
+
+    def __post_init__(self) -> None:
+        lines = SUMMARIES if self.extraction_type == _OF_SOUND else SCENES
+        self._player = Player(self.studio.agenda, lines, self._hear)
+
+    @property
+    def channel(self) -> str:
+        """The channel of its events."""
+        return "audio_index" if self.extraction_type == _OF_SOUND else self.studio.dialect.visual_channel
+
+    def body(self) -> dict[str, Any]:
+        """Return what REST says of it; the connection id is no part of that."""
+        return {
+            "rtstream_index_id": self.index_id,
+            "extraction_type": self.extraction_type,
+            "extraction_config": self.extraction_config,
+            "prompt": self.prompt,
+            "name": self.name,
+            "sandbox_id": self.sandbox_id,
+            "status": "running" if self._player.running else "stopped",
+        }
+
+    def start(self, now_s: float) -> None:
+        """Run, from the first line of the script on unless it runs already."""
+        self._player.start(now_s)
+
+    def stop(self) -> None:
+        """Stop; the records stay."""
+        self._player.stop()
+
+    def page(self, query: Fields) -> dict[str, Any]:
+        """Return a page of records, newest first as in recorded answers. Raises `Refusal` 400."""
+        page = self._records.page(query)
+        records = [{"start": one.start_s, "end": one.end_s, "description": one.text} for one in page.records]
+        return {"scene_index_records": records, "next_page": page.more}
+
+    def add_alert(self, alert: Alert) -> None:
+        """Look for an event from now on."""
+        self._alerts[alert.alert_id] = alert
+
+    def alerts(self) -> list[dict[str, Any]]:
+        """Return what a listing says of all alerts, oldest first."""
+        return [alert.body() for alert in self._alerts.values()]
+
+    def switch_alert(self, alert_id: str, *, enabled: bool) -> None:
+        """Enable or disable an alert; raise `Refusal` 404 if there is none of that id."""
+        if alert_id not in self._alerts:
+            raise Refusal(404, f"alert {alert_id} not found")
+        self._alerts[alert_id].enabled = enabled
+
+    def _hear(self, moment: Moment) -> None:
+        if not moment.is_final:
+            return
+        agenda, dialect = self.studio.agenda, self.studio.dialect
+        self._records.add(moment)
+        agenda.tell(self.connection_id, self.studio.event(self.channel, moment))
+        for alert in self._alerts.values():
+            if moment.alarming and alert.enabled:
+                agenda.tell(alert.connection_id, dialect.alert(self._alarm(alert.event, moment)))
+
+    def _alarm(self, event: Event, moment: Moment) -> Alarm:
+        time = self.studio.dialect.time
+        return Alarm(
+            rtstream_id=self.studio.rtstream_id,
+            index_id=self.index_id,
+            label=event.label,
+            prompt=event.event_prompt,
+            text=moment.text,
+            start=time(moment.start_s),
+            end=time(moment.end_s),
+        )
+
+
+def index_of(studio: Studio, index_id: str, request: Fields) -> SceneIndex:
+    """Make the index that a request describes; raise `Refusal` 400 if it describes none."""
+    config = request.object("extraction_config")
+    return SceneIndex(
+        studio=studio,
+        index_id=index_id,
+        extraction_type=request.one_of("extraction_type", _EXTRACTIONS, "time"),
+        extraction_config={name: str(value) for name, value in config.items()},  # recorded answers hold texts
+        prompt=request.optional_text("prompt"),
+        name=request.optional_text("name"),
+        sandbox_id=request.optional_text("sandbox_id"),
+        connection_id=request.optional_text("ws_connection_id"),
+    )

@@ -1,0 +1,64 @@
+"""What a pipeline has found out so far, kept in the order of time and given away in pages."""
+
+import math
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple
+
+from videodb_emulator.pure.fields import Fields
+from videodb_emulator.pure.script import Moment
+
+_KEPT = 10_000  # hours of any script; more would only fill the memory of an emulator left running
+_LARGEST_PAGE = 1000
+_LARGEST_NUMBER = 10**9
+
+
+class Page(NamedTuple):
+    """A part of the records that were asked for; `number` counts from 1, `total` is how many there are on all pages."""
+
+    records: list[Moment]
+    number: int
+    size: int
+    total: int
+
+    @property
+    def more(self) -> bool:
+        """Whether there is a page behind this one."""
+        return self.number * self.size < self.total
+
+
+class Records:
+    """Final moments; interim ones are not kept."""
+
+    def __init__(self, *, newest_first: bool = False) -> None:
+        self._newest_first = newest_first
+        self._kept: deque[Moment] = deque(maxlen=_KEPT)
+
+    def __repr__(self) -> str:
+        return f"<Records: {len(self._kept)}>"
+
+    def add(self, moment: Moment) -> None:
+        """Keep one that is later than all before."""
+        self._kept.append(moment)
+
+    def page(self, query: Fields) -> Page:
+        """Return the page that is asked for.
+
+        `start` and `end` choose what touches that time, `since` what ended after it; all are unix seconds. Raises
+        `Refusal` 400.
+        """
+        number = query.whole("page", default=1, low=1, high=_LARGEST_NUMBER)
+        size = query.whole("page_size", default=100, low=1, high=_LARGEST_PAGE)
+        chosen = list(filter(_wanted(query), self._kept))
+        if self._newest_first:
+            chosen.reverse()
+        first = (number - 1) * size
+        return Page(chosen[first : first + size], number, size, len(chosen))
+
+
+def _wanted(query: Fields) -> Callable[[Moment], bool]:
+    start_s, end_s, since_s = query.number("start"), query.number("end"), query.number("since")
+    from_s = -math.inf if start_s is None else start_s
+    to_s = math.inf if end_s is None else end_s
+    after_s = -math.inf if since_s is None else since_s
+    return lambda record: record.end_s >= from_s and record.start_s <= to_s and record.end_s > after_s

@@ -1,0 +1,48 @@
+"""Streams connected, stopped, listed and exported; the test is their clock."""
+
+import pytest
+
+from support.streaming import Stream
+from videodb_emulator.pure.account import Account
+from videodb_emulator.pure.fields import Fields, Refusal
+
+
+def test_what_works_on_a_stream_stops_with_it() -> None:
+    stream = Stream()
+    stream.transcribe(0.0)
+    index = stream.index(0.0)
+    stream.stream.stop(1.0)
+    assert (stream.transcription.status, index.body()["status"]) == ("stopped", "stopped")
+    stream.heard(1.0)
+    assert stream.heard(100.0) == []
+
+
+def test_only_a_stopped_stream_that_was_stored_has_a_recording() -> None:
+    stream = Stream()
+    streams, stream_id = stream.account.streams, stream.stream.id
+    with pytest.raises(Refusal, match="stop it before"):
+        streams.export(stream_id, Fields({}))
+    stream.stream.stop(7.5)
+    first, second = streams.export(stream_id, Fields({"name": "Talk"})), streams.export(stream_id, Fields({}))
+    assert (first["name"], first["duration"], first["stream_url"]) == ("Talk", 7.5, None)
+    assert second == {**first, "duration": None}
+    stream.stream.store, stream.stream.export = False, None
+    with pytest.raises(Refusal, match="no recordings"):
+        streams.export(stream_id, Fields({}))
+
+
+def test_streams_are_found_by_status_and_name_and_ordered() -> None:
+    account = Account()
+    for now_s, name in enumerate(["Door", "Yard", "Back door"]):
+        stream = account.streams.open(name, ["video"], float(now_s), store=False)
+        if name == "Yard":
+            stream.stop(9.0)
+
+    def names(**query: str) -> list[str]:
+        return [one["name"] for one in account.streams.page(Fields(query))["results"]]
+
+    assert names() == ["Back door", "Yard", "Door"]
+    assert names(ordering="name") == ["Back door", "Door", "Yard"]
+    assert names(status="stopped") == ["Yard"]
+    assert names(name="oor") == ["Back door", "Door"]
+    assert names(limit="1", offset="1") == ["Yard"]
