@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from videodb_emulator.pure.account import Account
+from videodb_emulator.pure.agenda import Agenda
 from videodb_emulator.pure.dialect import Dialect
 from videodb_emulator.pure.fields import Fields
 from videodb_emulator.pure.indexes import SceneIndex
@@ -14,7 +15,7 @@ class Stream:
     """A connected stream, and what anyone hears of it."""
 
     def __init__(self, speed: float = 1.0, **dialect: str) -> None:
-        self.account = Account(speed=speed, dialect=Dialect(**dialect))
+        self.account = Account(Agenda(speed), Dialect(**dialect))
         self.stream = self.account.streams.open("mic:default", ["audio"], 0.0, store=True, channel_id="mic")
         self.transcription = self.stream.transcription
 
@@ -31,4 +32,5 @@ class Stream:
         return self.account.create_alert(self.stream.id, index_id, fields)["alert_id"]
 
     def heard(self, now_s: float) -> list[tuple[str, dict[str, Any]]]:
-        return [(one.connection_id, one.event) for one in self.account.agenda.advance(now_s)]
+        sent = self.account.agenda.advance(now_s)
+        return [(one.connection_id, one.message) for one in sent if isinstance(one.message, dict)]

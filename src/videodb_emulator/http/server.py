@@ -23,13 +23,14 @@ from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from videodb_emulator.http.routes import HANDLERS, authenticate, both_slashes, routes, success
-from videodb_emulator.http.wire import Transports, Wire, served
+from videodb_emulator.http.wire import Transports, Wire, encode, served
 from videodb_emulator.pure.account import Account
+from videodb_emulator.pure.agenda import Agenda, Message
 from videodb_emulator.pure.chaos import Chaos, Fault
 from videodb_emulator.pure.dialect import Dialect
 from videodb_emulator.pure.scenario import Scenario, load
 from videodb_emulator.pure.templates import TemplateError
-from videodb_emulator.pure.world import Performance, World, encode
+from videodb_emulator.pure.world import World
 
 log = logging.getLogger(__name__)
 
@@ -94,8 +95,8 @@ class Emulator:
                     raise HTTPException(400, 'expected {"event": str, "set": object, "connection_id": str or null}')
         except (TemplateError, json.JSONDecodeError, UnicodeDecodeError) as error:
             raise HTTPException(400, str(error)) from error
-        reached = [one for one in triggered.connection_ids if await self._send(one, triggered.frame)]
-        return success({"frame": triggered.frame, "connections": reached})
+        reached = [one for one in triggered.connection_ids if await self._send(one, triggered.event)]
+        return success({"frame": encode(triggered.event), "connections": reached})
 
     # -- WebSocket
 
@@ -121,7 +122,7 @@ class Emulator:
         connection_id = self.world.new_connection_id()
         # Before the connection is known to the world: no event may overtake the hello, which clients take
         # from the first frame whatever it is (videodb 0.5.1 websocket_client.py).
-        if not await wire.send(json.dumps({"connection_id": connection_id})):
+        if not await wire.send({"connection_id": connection_id}):
             await left  # a frozen connection is silent, but it is there
             return
         self._open(connection_id, wire)
@@ -134,8 +135,8 @@ class Emulator:
         self._wires[connection_id] = wire
         self.idle.clear()
         log.info("connection %s opened", connection_id)
-        if self.world.connected(connection_id, self._clock()):
-            self._stirred.set()
+        self.world.connected(connection_id, self._clock())
+        self._stirred.set()
 
     def _close(self, connection_id: str) -> None:
         self._wires.pop(connection_id, None)
@@ -145,37 +146,32 @@ class Emulator:
         if not self._wires:
             self.idle.set()
 
-    async def _send(self, connection_id: str, frame: str | bytes) -> bool:
-        """Send one frame; tell whether the connection was there to take it."""
+    async def _send(self, connection_id: str, message: Message) -> bool:
+        """Send one message; tell whether the connection was there to take it."""
         wire = self._wires.get(connection_id)
-        return wire is not None and await wire.send(frame)
+        return wire is not None and await wire.send(message)
 
     async def play(self) -> None:
         """Say everything when it is due, until cancelled."""
         while True:
             self._stirred.clear()
             await self._deliver_due()
-            dues_s = (self.world.next_due_s(), self.account.agenda.next_due_s())
-            due_s = min((one for one in dues_s if one is not None), default=None)
+            due_s = self.account.agenda.next_due_s()
             with suppress(TimeoutError):
                 async with asyncio.timeout(None if due_s is None else max(0.0, due_s - self._clock())):
                     await self._stirred.wait()
 
     async def _deliver_due(self) -> None:
-        for connection_id, event in self.account.agenda.advance(self._clock()):
-            if not await self._send(connection_id, encode(event)) and connection_id not in self._missed:
+        playing = self.world.playing
+        for connection_id, message, failed in self.account.agenda.advance(self._clock()):
+            if await self._send(connection_id, message):
+                continue
+            failed()
+            if connection_id not in self._missed:
                 self._missed.add(connection_id)  # said once: a pipeline goes on for as long as its stream
                 log.info("connection %s is not there; events for it are dropped", connection_id)
-        performance = self.world.performance
-        if performance is not None and not performance.over:
-            await self._perform(performance)
-
-    async def _perform(self, performance: Performance) -> None:
-        for delivery in self.world.advance(self._clock()):
-            if not await self._send(delivery.performance.connection_id, delivery.frame):
-                delivery.failed()
-        if performance.over:
-            log.info("session %s is over: %d sent, %d dropped", performance.name, performance.sent, performance.dropped)
+        if playing is not None and playing.over:
+            log.info("session %s is over: %d sent, %d dropped", playing.name, playing.sent, playing.dropped)
 
 
 @asynccontextmanager
@@ -199,9 +195,8 @@ async def running_emulator(
     clock = steady_clock()
     with socket.create_server(("127.0.0.1", port)) as listening:
         base_url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        emulator = Emulator(
-            World(scenario, speed), Account(speed=speed, dialect=dialect), base_url, clock, Chaos(faults)
-        )
+        agenda = Agenda(speed)
+        emulator = Emulator(World(agenda, scenario), Account(agenda, dialect), base_url, clock, Chaos(faults))
         async with served(emulator.app, listening, emulator.transports):
             player = asyncio.create_task(emulator.play())
             try:

@@ -1,6 +1,7 @@
 """uvicorn, and the server's end of each WebSocket down to its TCP connection: what a fault needs, ASGI hides."""
 
 import asyncio
+import json
 import logging
 import socket
 import struct
@@ -11,7 +12,9 @@ import uvicorn
 from starlette.types import ASGIApp
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame, Opcode
 
+from videodb_emulator.pure.agenda import Message
 from videodb_emulator.pure.chaos import Fault
 
 log = logging.getLogger(__name__)
@@ -73,8 +76,9 @@ class Wire:
         self._transport = transport
         self._frozen = self._doubled = self._halved = False
 
-    async def send(self, frame: str | bytes) -> bool:
-        """Send one frame; tell whether the connection was there to take it."""
+    async def send(self, message: Message) -> bool:
+        """Send one message; tell whether the connection was there to take it."""
+        frame = encode(message)
         if self._frozen or self._transport.is_closing():
             return False
         if self._halved:
@@ -124,14 +128,20 @@ class Wire:
                 self._halved = True
 
 
+def encode(message: Message) -> str | bytes:
+    """Return the frame of a message: an event becomes a text."""
+    if not isinstance(message, dict):
+        return message
+    text = json.dumps(message, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(message)  # half of a surrogate pair travels only as an escape
+    return text
+
+
 def _first_half(frame: str | bytes) -> bytes:
-    """Return an unmasked frame (RFC 6455, 5.2) that ends in the middle of its payload."""
-    payload = frame.encode() if isinstance(frame, str) else frame
-    head = bytes([0x81 if isinstance(frame, str) else 0x82])
-    if len(payload) < 126:
-        head += bytes([len(payload)])
-    elif len(payload) < 1 << 16:
-        head += struct.pack(">BH", 126, len(payload))
-    else:
-        head += struct.pack(">BQ", 127, len(payload))
-    return head + payload[: len(payload) // 2]
+    """Return the beginning of a frame that ends in the middle of its payload."""
+    payload, opcode = (frame.encode(), Opcode.TEXT) if isinstance(frame, str) else (frame, Opcode.BINARY)
+    whole = Frame(opcode, payload).serialize(mask=False)
+    return whole[: len(whole) - len(payload) + len(payload) // 2]

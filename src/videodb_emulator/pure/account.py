@@ -20,10 +20,10 @@ class Account:
     """Its library, streams and sessions, and what belongs to none of them: client tokens, and events to look for."""
 
     def __init__(
-        self, *, speed: float = 1.0, dialect: Dialect | None = None, entropy: Entropy = secrets.token_bytes
+        self, agenda: Agenda, dialect: Dialect | None = None, *, entropy: Entropy = secrets.token_bytes
     ) -> None:
         dialect = dialect or Dialect()
-        self.agenda = Agenda(speed)
+        self.agenda = agenda
         self.library = Library(entropy)
         self.streams = Streams(self.agenda, dialect, self.library, entropy)
         self.sessions = Sessions(self.agenda, self.streams, self.library, entropy)

@@ -190,7 +190,7 @@ class Sessions:
         if session.state == "exported" and session.export_connection_id not in (None, session.connection_id):
             ids.append(session.export_connection_id)
         for connection_id in ids:
-            self._agenda.tell(connection_id, event)
+            self._agenda.send(connection_id, event)
 
 
 def _may(session: Session, state: str) -> bool:

@@ -118,10 +118,10 @@ class SceneIndex:
             return
         agenda, dialect = self.studio.agenda, self.studio.dialect
         self._records.add(moment)
-        agenda.tell(self.connection_id, self.studio.event(self.channel, moment))
+        agenda.send(self.connection_id, self.studio.event(self.channel, moment))
         for alert in self._alerts.values():
             if moment.alarming and alert.enabled:
-                agenda.tell(alert.connection_id, dialect.alert(self._alarm(alert.event, moment)))
+                agenda.send(alert.connection_id, dialect.alert(self._alarm(alert.event, moment)))
 
     def _alarm(self, event: Event, moment: Moment) -> Alarm:
         time = self.studio.dialect.time

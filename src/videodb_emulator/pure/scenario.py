@@ -19,10 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from videodb_emulator.pure.agenda import Message
 from videodb_emulator.pure.templates import TemplateError, check
-
-Message = dict[str, Any] | str | bytes
-"""What a step sends: a template to fill, or a text (str) or binary (bytes) frame exactly as it is."""
 
 _BUNDLED = Path(__file__).parent.parent / "scenarios"
 _STEP_KEYS = frozenset({"after_s", "frame", "note"})
@@ -34,7 +32,7 @@ class ScenarioError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One frame and how many seconds after the step before it is sent, at speed 1."""
+    """One message and how many seconds after the step before it is sent, at speed 1; an event is a template to fill."""
 
     after_s: float
     message: Message

@@ -87,7 +87,7 @@ class Transcription:
         if moment.is_final:
             self._records.add(moment)
         said = self._studio.event("transcript", moment, is_final=moment.is_final)
-        self._studio.agenda.tell(self._connection_id, said)
+        self._studio.agenda.send(self._connection_id, said)
 
 
 def _record(moment: Moment) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from videodb_emulator.http.operations import OPERATIONS, Call, Operation
 from videodb_emulator.pure.account import Account
+from videodb_emulator.pure.agenda import Agenda
 from videodb_emulator.pure.fields import Fields, Refusal
 
 WORDS = ["start", "stop", "enable", "disabled", "default", "time", "transcript", "audio", "-name", "x", "1", "7.5"]
@@ -38,7 +39,7 @@ queries = st.dictionaries(st.sampled_from(NAMES), st.sampled_from(WORDS), max_si
 
 def furnished() -> tuple[Account, dict[str, str]]:
     """An account with an active session, and the ids of one thing of each kind."""
-    account = Account()
+    account = Account(Agenda())
     session = account.sessions.create(Fields({"end_user_id": "u"}), 0.0)["session_id"]
     channel = {"channel_id": "display:1", "type": "video"}
     account.sessions.start(Fields({"session_id": session, "channels": [channel]}), 0.0)
@@ -73,8 +74,8 @@ def test_any_request_has_an_answer(operation: Operation, query: Any, body: Any, 
     else:
         assert answer is None or isinstance(answer, dict)
         json.dumps(answer, allow_nan=False)
-    for telling in account.agenda.advance(100.0):
-        json.dumps(telling.event, allow_nan=False)
+    for delivery in account.agenda.advance(100.0):
+        json.dumps(delivery.message, allow_nan=False)
 
 
 def test_no_two_rows_are_the_same() -> None:

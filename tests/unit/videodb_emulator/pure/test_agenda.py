@@ -1,12 +1,13 @@
 """What happens when, whatever the order in which it was planned."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from videodb_emulator.pure.agenda import Agenda, Deed, Telling
+from videodb_emulator.pure.agenda import Action, Agenda, Delivery
 
 
-def _noting(happened: list[tuple[float, int]], number: int) -> Deed:
+def _noting(happened: list[tuple[float, int]], number: int) -> Action:
     return lambda due_s: happened.append((due_s, number))
 
 
@@ -21,11 +22,17 @@ def test_what_is_due_happens_in_the_order_of_time_and_nothing_else_does(dues_s: 
     assert agenda.next_due_s() == next((due_s for due_s, _ in planned if due_s > now_s), None)
 
 
-def test_what_a_deed_plans_for_the_same_time_happens_at_once() -> None:
+def test_what_an_action_plans_for_the_same_time_happens_at_once() -> None:
     agenda, happened = Agenda(), list[float]()
     agenda.at(1.0, lambda due_s: agenda.at(due_s + 1, happened.append))
     agenda.advance(2.0)
     assert happened == [2.0]
+
+
+@pytest.mark.parametrize("speed", [0.0, -1.0, float("nan")])
+def test_a_speed_that_is_not_positive_is_refused(speed: float) -> None:
+    with pytest.raises(ValueError, match="speed"):
+        Agenda(speed)
 
 
 def test_speed_divides_a_pause() -> None:
@@ -34,10 +41,10 @@ def test_speed_divides_a_pause() -> None:
     assert agenda.next_due_s() == 10.5
 
 
-def test_what_is_told_comes_out_once_and_in_order_and_nobody_is_told_nothing() -> None:
+def test_what_is_sent_comes_out_once_and_in_order_and_nobody_is_sent_nothing() -> None:
     agenda = Agenda()
-    agenda.tell("a", {"n": 1})
-    agenda.tell(None, {"n": 2})
-    agenda.tell("b", {"n": 3})
-    assert agenda.advance(0.0) == [Telling("a", {"n": 1}), Telling("b", {"n": 3})]
+    agenda.send("a", {"n": 1})
+    agenda.send(None, {"n": 2})
+    agenda.send("b", {"n": 3})
+    assert agenda.advance(0.0) == [Delivery("a", {"n": 1}), Delivery("b", {"n": 3})]
     assert agenda.advance(0.0) == []

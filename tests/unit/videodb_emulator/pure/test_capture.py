@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from videodb_emulator.pure.account import Account
+from videodb_emulator.pure.agenda import Agenda
 from videodb_emulator.pure.capture import EXPORT_BY_ITSELF_S, EXPORT_S, FINALISE_S, FIRST_MEDIA_S, FOLLOWS
 from videodb_emulator.pure.fields import Fields, Refusal
 from videodb_emulator.pure.session import channel_of
@@ -23,7 +24,7 @@ class Recording:
     """A session, and what its connection hears."""
 
     def __init__(self, *channels: dict[str, Any]) -> None:
-        self.account = Account()
+        self.account = Account(Agenda())
         self.sessions = self.account.sessions
         created = self.sessions.create(Fields({"end_user_id": "u", "ws_connection_id": "ours"}), 0.0)
         self.id = created["session_id"]
@@ -37,7 +38,8 @@ class Recording:
 
     def heard(self, now_s: float) -> list[tuple[str, str]]:
         """Return (connection id, status) of what was told by then."""
-        return [(one.connection_id, one.event["status"]) for one in self.account.agenda.advance(now_s)]
+        sent = self.account.agenda.advance(now_s)
+        return [(one.connection_id, one.message["status"]) for one in sent if isinstance(one.message, dict)]
 
     @property
     def body(self) -> dict[str, Any]:

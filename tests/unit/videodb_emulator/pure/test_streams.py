@@ -4,6 +4,7 @@ import pytest
 
 from support.streaming import Stream
 from videodb_emulator.pure.account import Account
+from videodb_emulator.pure.agenda import Agenda
 from videodb_emulator.pure.fields import Fields, Refusal
 
 
@@ -32,7 +33,7 @@ def test_only_a_stopped_stream_that_was_stored_has_a_recording() -> None:
 
 
 def test_streams_are_found_by_status_and_name_and_ordered() -> None:
-    account = Account()
+    account = Account(Agenda())
     for now_s, name in enumerate(["Door", "Yard", "Back door"]):
         stream = account.streams.open(name, ["video"], float(now_s), store=False)
         if name == "Yard":
