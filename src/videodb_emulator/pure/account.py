@@ -4,12 +4,12 @@ import secrets
 from typing import Any
 
 from videodb_emulator.pure.agenda import Agenda
-from videodb_emulator.pure.capture import Sessions
 from videodb_emulator.pure.dialect import Dialect
 from videodb_emulator.pure.fields import Fields, Refusal
 from videodb_emulator.pure.ids import Entropy, new_id
 from videodb_emulator.pure.indexes import Alert, Event
 from videodb_emulator.pure.library import Library
+from videodb_emulator.pure.sessions import Sessions
 from videodb_emulator.pure.streams import Streams
 
 DAY_S = 86_400  # the lifetime of a client token that the SDK asks for

@@ -30,8 +30,8 @@ def session_event(status: str, session_id: str, **data: Any) -> Event:
     }
 
 
-class Alarm(NamedTuple):
-    """An alert that goes off. `start` and `end` are in the dialect's unit."""
+class FiredAlert(NamedTuple):
+    """An alert that fires. `start` and `end` are in the dialect's unit."""
 
     rtstream_id: str
     index_id: str
@@ -43,33 +43,33 @@ class Alarm(NamedTuple):
     confidence: float = 0.92
 
 
-def _documented(alarm: Alarm) -> Event:
-    data = {"label": alarm.label, "triggered": True, "confidence": alarm.confidence}
-    return {"rtstream_id": alarm.rtstream_id, "data": {**data, "start": alarm.start, "end": alarm.end}}
+def _documented(alert: FiredAlert) -> Event:
+    data = {"label": alert.label, "triggered": True, "confidence": alert.confidence}
+    return {"rtstream_id": alert.rtstream_id, "data": {**data, "start": alert.start, "end": alert.end}}
 
 
-def _labelled(alarm: Alarm) -> Event:
-    return {"label": alarm.label, "confidence": alarm.confidence, "text": alarm.text}
+def _labelled(alert: FiredAlert) -> Event:
+    return {"label": alert.label, "confidence": alert.confidence, "text": alert.text}
 
 
-def _pointing(alarm: Alarm) -> Event:
-    where = {"rtstream_id": alarm.rtstream_id, "scene_index_id": alarm.index_id}
-    return {"data": {**_labelled(alarm), "context": alarm.prompt, **where}}
+def _pointing(alert: FiredAlert) -> Event:
+    where = {"rtstream_id": alert.rtstream_id, "scene_index_id": alert.index_id}
+    return {"data": {**_labelled(alert), "context": alert.prompt, **where}}
 
 
-ALERT_SHAPES: Mapping[str, Callable[[Alarm], Event]] = {
+ALERT_SHAPES: Mapping[str, Callable[[FiredAlert], Event]] = {
     "A": _documented,  # docs, realtime context
-    "B": lambda alarm: {  # the agent skills' rtstream reference
-        "rtstream_id": alarm.rtstream_id,
-        "data": {"event_label": alarm.label, "timestamp": alarm.start, "text": alarm.text},
+    "B": lambda alert: {  # the agent skills' rtstream reference
+        "rtstream_id": alert.rtstream_id,
+        "data": {"event_label": alert.label, "timestamp": alert.start, "text": alert.text},
     },
-    "C": lambda alarm: {"data": _labelled(alarm)},  # docs, alerts; openclaw-monitoring
+    "C": lambda alert: {"data": _labelled(alert)},  # docs, alerts; openclaw-monitoring
     "D": _pointing,  # the quickstarts' rtstream examples
-    "E": lambda alarm: {  # the quickstarts before that
-        "event_name": alarm.label,
-        "rtstream_id": alarm.rtstream_id,
-        "confidence": alarm.confidence,
-        "text": alarm.text,
+    "E": lambda alert: {  # the quickstarts before that
+        "event_name": alert.label,
+        "rtstream_id": alert.rtstream_id,
+        "confidence": alert.confidence,
+        "text": alert.text,
     },
 }
 
@@ -104,9 +104,9 @@ class Dialect:
         """Return a time as events spell it."""
         return TIME_UNITS[self.time_unit](unix_s)
 
-    def alert(self, alarm: Alarm) -> Event:
-        """Return the event of an alert that goes off."""
-        return {"channel": "alert", **ALERT_SHAPES[self.alert_shape](alarm)}
+    def alert(self, alert: FiredAlert) -> Event:
+        """Return the event of an alert that fires."""
+        return {"channel": "alert", **ALERT_SHAPES[self.alert_shape](alert)}
 
 
 _KNOWN = {

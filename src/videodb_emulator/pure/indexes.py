@@ -1,4 +1,4 @@
-"""Indexes of a stream, and the alerts that go off in them.
+"""Indexes of a stream, and the alerts that fire in them.
 
 Nothing ever moves an index or an alert to another connection id: no request of the API can. If the connection is
 closed, its events are lost and the records stay.
@@ -7,11 +7,11 @@ closed, its events are lost and the records stay.
 from dataclasses import dataclass, field
 from typing import Any
 
-from videodb_emulator.pure.dialect import Alarm
+from videodb_emulator.pure.dialect import FiredAlert
 from videodb_emulator.pure.fields import Fields, Refusal
-from videodb_emulator.pure.player import Player, Studio
+from videodb_emulator.pure.pipeline import Pipeline, Source
 from videodb_emulator.pure.records import Records
-from videodb_emulator.pure.script import SCENES, SUMMARIES, Moment
+from videodb_emulator.pure.script import SCENES, SUMMARIES, Segment
 
 _OF_SOUND = "transcript"
 _EXTRACTIONS = frozenset({"time", "time_based", "shot", _OF_SOUND})  # "time_based" is the node SDK's word for "time"
@@ -52,7 +52,7 @@ class Alert:
 class SceneIndex:
     """An index of the picture, or of the sound if the extraction type is `transcript`."""
 
-    studio: Studio
+    source: Source
     index_id: str
     extraction_type: str
     extraction_config: dict[str, str]
@@ -62,16 +62,16 @@ class SceneIndex:
     connection_id: str | None
     _alerts: dict[str, Alert] = field(default_factory=dict, init=False)
     _records: Records = field(default_factory=lambda: Records(newest_first=True), init=False)
-    _player: Player = field(init=False)
+    _pipeline: Pipeline = field(init=False)
 
     def __post_init__(self) -> None:
         lines = SUMMARIES if self.extraction_type == _OF_SOUND else SCENES
-        self._player = Player(self.studio.agenda, lines, self._hear)
+        self._pipeline = Pipeline(self.source, lines, self._publish, self._records)
 
     @property
     def channel(self) -> str:
         """The channel of its events."""
-        return "audio_index" if self.extraction_type == _OF_SOUND else self.studio.dialect.visual_channel
+        return "audio_index" if self.extraction_type == _OF_SOUND else self.source.dialect.visual_channel
 
     def body(self) -> dict[str, Any]:
         """Return what REST says of it; the connection id is no part of that."""
@@ -82,16 +82,16 @@ class SceneIndex:
             "prompt": self.prompt,
             "name": self.name,
             "sandbox_id": self.sandbox_id,
-            "status": "running" if self._player.running else "stopped",
+            "status": "running" if self._pipeline.running else "stopped",
         }
 
     def start(self, now_s: float) -> None:
         """Run, from the first line of the script on unless it runs already."""
-        self._player.start(now_s)
+        self._pipeline.start(now_s)
 
     def stop(self) -> None:
         """Stop; the records stay."""
-        self._player.stop()
+        self._pipeline.stop()
 
     def page(self, query: Fields) -> dict[str, Any]:
         """Return a page of records, newest first as in recorded answers. Raises `Refusal` 400."""
@@ -113,34 +113,33 @@ class SceneIndex:
             raise Refusal(404, f"alert {alert_id} not found")
         self._alerts[alert_id].enabled = enabled
 
-    def _hear(self, moment: Moment) -> None:
-        if not moment.is_final:
+    def _publish(self, segment: Segment) -> None:
+        if not segment.is_final:
             return
-        agenda, dialect = self.studio.agenda, self.studio.dialect
-        self._records.add(moment)
-        agenda.send(self.connection_id, self.studio.event(self.channel, moment))
+        agenda, dialect = self.source.agenda, self.source.dialect
+        agenda.send(self.connection_id, self.source.event(self.channel, segment))
         for alert in self._alerts.values():
-            if moment.alarming and alert.enabled:
-                agenda.send(alert.connection_id, dialect.alert(self._alarm(alert.event, moment)))
+            if segment.fires_alerts and alert.enabled:
+                agenda.send(alert.connection_id, dialect.alert(self._fired(alert.event, segment)))
 
-    def _alarm(self, event: Event, moment: Moment) -> Alarm:
-        time = self.studio.dialect.time
-        return Alarm(
-            rtstream_id=self.studio.rtstream_id,
+    def _fired(self, event: Event, segment: Segment) -> FiredAlert:
+        time = self.source.dialect.time
+        return FiredAlert(
+            rtstream_id=self.source.rtstream_id,
             index_id=self.index_id,
             label=event.label,
             prompt=event.event_prompt,
-            text=moment.text,
-            start=time(moment.start_s),
-            end=time(moment.end_s),
+            text=segment.text,
+            start=time(segment.start_s),
+            end=time(segment.end_s),
         )
 
 
-def index_of(studio: Studio, index_id: str, request: Fields) -> SceneIndex:
+def index_of(source: Source, index_id: str, request: Fields) -> SceneIndex:
     """Make the index that a request describes; raise `Refusal` 400 if it describes none."""
     config = request.object("extraction_config")
     return SceneIndex(
-        studio=studio,
+        source=source,
         index_id=index_id,
         extraction_type=request.one_of("extraction_type", _EXTRACTIONS, "time"),
         extraction_config={name: str(value) for name, value in config.items()},  # recorded answers hold texts

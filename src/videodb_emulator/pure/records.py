@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from videodb_emulator.pure.fields import Fields
-from videodb_emulator.pure.script import Moment
+from videodb_emulator.pure.script import Segment
 
 _KEPT = 10_000  # hours of any script; more would only fill the memory of an emulator left running
 _LARGEST_PAGE = 1000
@@ -16,7 +16,7 @@ _LARGEST_NUMBER = 10**9
 class Page(NamedTuple):
     """A part of the records that were asked for; `number` counts from 1, `total` is how many there are on all pages."""
 
-    records: list[Moment]
+    records: list[Segment]
     number: int
     size: int
     total: int
@@ -28,16 +28,16 @@ class Page(NamedTuple):
 
 
 class Records:
-    """Final moments; interim ones are not kept."""
+    """Final segments; interim ones are not kept."""
 
     def __init__(self, *, newest_first: bool = False) -> None:
         self._newest_first = newest_first
-        self._kept: deque[Moment] = deque(maxlen=_KEPT)
+        self._kept: deque[Segment] = deque(maxlen=_KEPT)
 
     def __repr__(self) -> str:
         return f"<Records: {len(self._kept)}>"
 
-    def add(self, moment: Moment) -> None:
+    def add(self, moment: Segment) -> None:
         """Keep one that is later than all before."""
         self._kept.append(moment)
 
@@ -56,7 +56,7 @@ class Records:
         return Page(chosen[first : first + size], number, size, len(chosen))
 
 
-def _wanted(query: Fields) -> Callable[[Moment], bool]:
+def _wanted(query: Fields) -> Callable[[Segment], bool]:
     start_s, end_s, since_s = query.number("start"), query.number("end"), query.number("since")
     from_s = -math.inf if start_s is None else start_s
     to_s = math.inf if end_s is None else end_s

@@ -9,27 +9,27 @@ SHORTEST_S = 0.02
 
 
 class Line(NamedTuple):
-    """A sentence, how many seconds it takes at speed 1, and whether an alert would go off at it.
+    """A sentence, how many seconds it takes at speed 1, and whether alerts fire at it.
 
-    The emulator cannot understand what the prompt of an event asks for: alerts go off at the lines that say so.
+    The emulator cannot understand what the prompt of an event asks for: alerts fire at the lines that say so.
     """
 
     lasts_s: float
     text: str
-    alarming: bool = False
+    fires_alerts: bool = False
 
 
-class Moment(NamedTuple):
-    """Something that is ready at `end_s`; times are unix seconds. An interim moment tells the first half of a line."""
+class Segment(NamedTuple):
+    """A piece of a transcript or an index, ready at `end_s`; times are unix seconds. An interim one is half a line."""
 
     start_s: float
     end_s: float
     text: str
     is_final: bool
-    alarming: bool
+    fires_alerts: bool
 
 
-def moments(lines: Sequence[Line], began_s: float, speed: float) -> Iterator[Moment]:
+def segments(lines: Sequence[Line], began_s: float, speed: float) -> Iterator[Segment]:
     """Play the lines again and again: of each first the interim half, then the whole.
 
     `began_s` is unix time in seconds; `speed` divides every duration and is positive.
@@ -39,8 +39,8 @@ def moments(lines: Sequence[Line], began_s: float, speed: float) -> Iterator[Mom
         lasts_s = max(line.lasts_s / speed, SHORTEST_S)
         words = line.text.split()
         half = " ".join(words[: (len(words) + 1) // 2])
-        yield Moment(start_s, start_s + lasts_s / 2, half, is_final=False, alarming=False)
-        yield Moment(start_s, start_s + lasts_s, line.text, is_final=True, alarming=line.alarming)
+        yield Segment(start_s, start_s + lasts_s / 2, half, is_final=False, fires_alerts=False)
+        yield Segment(start_s, start_s + lasts_s, line.text, is_final=True, fires_alerts=line.fires_alerts)
         start_s += lasts_s
 
 
@@ -50,7 +50,7 @@ SPEECH = (
     Line(4.0, "Sign-ups are up by eleven percent, and churn stayed where it was."),
     Line(2.5, "Nice. And what about the outage on Tuesday?"),
     Line(4.5, "A certificate had expired; the renewal is automatic from now on."),
-    Line(3.0, "Then let us plan the release for Thursday.", alarming=True),
+    Line(3.0, "Then let us plan the release for Thursday.", fires_alerts=True),
     Line(2.0, "Fine with me 👍 I will write it down."),
 )
 """What a transcript says."""
@@ -58,14 +58,14 @@ SPEECH = (
 SUMMARIES = (
     Line(8.0, "The participants greet each other and turn to the weekly numbers."),
     Line(8.0, "Sign-ups grew; an outage is explained by an expired certificate."),
-    Line(8.0, "The release is agreed for Thursday.", alarming=True),
+    Line(8.0, "The release is agreed for Thursday.", fires_alerts=True),
 )
 """What an index of the sound says."""
 
 SCENES = (
     Line(4.0, "A slide titled 'Weekly numbers' with a rising line chart."),
     Line(4.0, "A terminal shows a log; one line about a certificate is marked."),
-    Line(4.0, "A settings page with an access key in plain sight.", alarming=True),
+    Line(4.0, "A settings page with an access key in plain sight.", fires_alerts=True),
     Line(4.0, "A calendar, the cursor rests on Thursday."),
 )
 """What an index of the picture says."""

@@ -10,7 +10,7 @@ from videodb_emulator.pure.fields import Fields, Refusal
 from videodb_emulator.pure.ids import Entropy, iso, new_id
 from videodb_emulator.pure.indexes import SceneIndex, index_of
 from videodb_emulator.pure.library import Library, urls
-from videodb_emulator.pure.player import Studio
+from videodb_emulator.pure.pipeline import Source
 from videodb_emulator.pure.transcription import Transcription
 
 MEDIA_TYPES = ("audio", "video")
@@ -31,7 +31,7 @@ _MANY = 10**9
 class RTStream:
     """One stream. `channel_id` is the category of a session's channel, None for a stream from elsewhere."""
 
-    studio: Studio
+    source: Source
     collection_id: str
     media_types: list[str]
     store: bool
@@ -46,14 +46,14 @@ class RTStream:
     transcription: Transcription = field(init=False)
 
     def __post_init__(self) -> None:
-        self.name = self.studio.rtstream_name
-        self.transcription = Transcription(self.studio)
+        self.name = self.source.rtstream_name
+        self.transcription = Transcription(self.source)
         self.connected_s = self.created_s
 
     @property
     def id(self) -> str:
         """The id of the stream."""
-        return self.studio.rtstream_id
+        return self.source.rtstream_id
 
     @property
     def status(self) -> str:
@@ -120,8 +120,8 @@ class Streams:
         sample_rate: float = 30,
     ) -> RTStream:
         """Connect a new stream."""
-        studio = Studio(self._agenda, self._dialect, new_id("rtstream", self._entropy), name)
-        stream = RTStream(studio, self._library.collection_id, media_types, store, sample_rate, channel_id, now_s)
+        source = Source(self._agenda, self._dialect, new_id("rtstream", self._entropy), name)
+        stream = RTStream(source, self._library.collection_id, media_types, store, sample_rate, channel_id, now_s)
         self._streams[stream.id] = stream
         return stream
 
@@ -197,7 +197,7 @@ class Streams:
     def create_index(self, stream_id: str, request: Fields, now_s: float) -> dict[str, Any]:
         """Start an index on a stream."""
         stream = self.get(stream_id)
-        index = index_of(stream.studio, new_id("index", self._entropy), request)
+        index = index_of(stream.source, new_id("index", self._entropy), request)
         stream.indexes[index.index_id] = index
         index.start(now_s)
         return index.body()

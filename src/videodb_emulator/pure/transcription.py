@@ -8,9 +8,9 @@ from typing import Any
 
 from videodb_emulator.pure.fields import Fields, Refusal
 from videodb_emulator.pure.ids import iso
-from videodb_emulator.pure.player import Player, Studio
+from videodb_emulator.pure.pipeline import Pipeline, Source
 from videodb_emulator.pure.records import Records
-from videodb_emulator.pure.script import SPEECH, Moment
+from videodb_emulator.pure.script import SPEECH, Segment
 
 _ONE_ENGINE = frozenset({"default", "assemblyai", "AAIS"})
 """Names that openapi.yaml, the SDK's docstrings and the node SDK use for the same engine."""
@@ -19,22 +19,22 @@ _ONE_ENGINE = frozenset({"default", "assemblyai", "AAIS"})
 class Transcription:
     """It exists with its stream, and runs when it is started."""
 
-    def __init__(self, studio: Studio) -> None:
-        self._studio = studio
-        self._player = Player(studio.agenda, SPEECH, self._hear)
+    def __init__(self, source: Source) -> None:
+        self._source = source
         self._records = Records()
+        self._pipeline = Pipeline(source, SPEECH, self._publish, self._records)
         self._connection_id: str | None = None
         self._engine = "assemblyai"
         self._created_at: str | None = None
         self._updated_at: str | None = None
 
     def __repr__(self) -> str:
-        return f"<Transcription of {self._studio.rtstream_id}: {self.status}>"
+        return f"<Transcription of {self._source.rtstream_id}: {self.status}>"
 
     @property
     def status(self) -> str:
         """Running, stopped, or not_configured if it never ran."""
-        if self._player.running:
+        if self._pipeline.running:
             return "running"
         return "stopped" if self._created_at else "not_configured"
 
@@ -44,20 +44,20 @@ class Transcription:
         A second start without a connection id moves nothing.
         """
         connection_id = request.optional_text("ws_connection_id")
-        rebind = self._studio.dialect.rebind
-        if not self._player.running:
+        rebind = self._source.dialect.rebind
+        if not self._pipeline.running:
             self._connection_id = connection_id
             self._engine = request.optional_text("engine") or self._engine
         elif rebind == "reject":
             raise Refusal(400, "transcription is running already")
         elif rebind == "allow" and connection_id is not None:
             self._connection_id = connection_id
-        self._player.start(now_s)
+        self._pipeline.start(now_s)
         return self._changed(now_s)
 
     def stop(self, now_s: float) -> dict[str, Any]:
         """Stop; the records stay."""
-        self._player.stop()
+        self._pipeline.stop()
         return self._changed(now_s)
 
     def _changed(self, now_s: float) -> dict[str, Any]:
@@ -76,27 +76,25 @@ class Transcription:
         mine = engine == self._engine or {engine, self._engine} <= _ONE_ENGINE
         page = (self._records if mine else Records()).page(query)
         return {
-            "transcription_records": [_record(moment) for moment in page.records],
+            "transcription_records": [_record(segment) for segment in page.records],
             "next_page": page.more,
             "total_count": page.total,
             "page": page.number,
             "page_size": page.size,
         }
 
-    def _hear(self, moment: Moment) -> None:
-        if moment.is_final:
-            self._records.add(moment)
-        said = self._studio.event("transcript", moment, is_final=moment.is_final)
-        self._studio.agenda.send(self._connection_id, said)
+    def _publish(self, segment: Segment) -> None:
+        event = self._source.event("transcript", segment, is_final=segment.is_final)
+        self._source.agenda.send(self._connection_id, event)
 
 
-def _record(moment: Moment) -> dict[str, Any]:
+def _record(segment: Segment) -> dict[str, Any]:
     """Return what REST says of a final line; its words share its time evenly."""
-    words = moment.text.split()
-    each_s = (moment.end_s - moment.start_s) / len(words)
-    begins_s = [round(moment.start_s + number * each_s, 3) for number in range(len(words) + 1)]
+    words = segment.text.split()
+    each_s = (segment.end_s - segment.start_s) / len(words)
+    begins_s = [round(segment.start_s + number * each_s, 3) for number in range(len(words) + 1)]
     timestamps = [
         {"word": word, "start": start_s, "end": end_s}
         for word, start_s, end_s in zip(words, begins_s, begins_s[1:], strict=False)
     ]
-    return {"start": moment.start_s, "end": moment.end_s, "text": moment.text, "word_timestamps": timestamps}
+    return {"start": segment.start_s, "end": segment.end_s, "text": segment.text, "word_timestamps": timestamps}

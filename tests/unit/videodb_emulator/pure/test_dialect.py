@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from videodb_emulator.pure.dialect import ALERT_SHAPES, Alarm, Dialect, session_event
+from videodb_emulator.pure.dialect import ALERT_SHAPES, Dialect, FiredAlert, session_event
 
-ALARM = Alarm("rts-1", "ix-1", "secret", "look for secrets", "a key", 1000, 3000)
+FIRED = FiredAlert("rts-1", "ix-1", "secret", "look for secrets", "a key", 1000, 3000)
 
 
 @pytest.mark.parametrize("field", ["time_unit", "visual_channel", "alert_shape", "rebind"])
@@ -23,14 +23,14 @@ def test_a_time_can_be_told_from_its_size_in_either_unit(unix_s: float) -> None:
 
 @pytest.mark.parametrize("shape", ALERT_SHAPES)
 def test_an_alert_says_its_label_somewhere(shape: str) -> None:
-    event = Dialect(alert_shape=shape).alert(ALARM)
+    event = Dialect(alert_shape=shape).alert(FIRED)
     found = {**event, **event.get("data", {})}
     assert event["channel"] == "alert"
     assert "secret" in [found.get(name) for name in ("label", "event_label", "event_name")]
 
 
 def test_the_documented_alert() -> None:
-    assert Dialect().alert(ALARM) == {
+    assert Dialect().alert(FIRED) == {
         "channel": "alert",
         "rtstream_id": "rts-1",
         "data": {"label": "secret", "triggered": True, "confidence": 0.92, "start": 1000, "end": 3000},

@@ -44,15 +44,15 @@ def test_records_of_an_index_come_newest_first() -> None:
     assert page["next_page"] is True
 
 
-def test_an_alert_goes_off_at_the_line_that_says_so_and_to_its_own_connection() -> None:
+def test_an_alert_fires_at_the_line_that_says_so_and_to_its_own_connection() -> None:
     stream = Stream()
     index = stream.index(0.0)
     stream.alert(index.index_id, "watcher")
-    alarming = next(number for number, line in enumerate(SCENES) if line.alarming)
+    firing = next(number for number, line in enumerate(SCENES) if line.fires_alerts)
     heard = stream.heard(4.0 * len(SCENES))
     alerts = [(who, event) for who, event in heard if event["channel"] == "alert"]
     assert [(who, event["data"]["label"], event["data"]["start"]) for who, event in alerts] == [
-        ("watcher", "secret", 4000 * alarming)
+        ("watcher", "secret", 4000 * firing)
     ]
 
 

@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 
 from videodb_emulator.pure.account import Account
 from videodb_emulator.pure.agenda import Agenda
-from videodb_emulator.pure.capture import EXPORT_BY_ITSELF_S, EXPORT_S, FINALISE_S, FIRST_MEDIA_S, FOLLOWS
 from videodb_emulator.pure.fields import Fields, Refusal
-from videodb_emulator.pure.session import channel_of
+from videodb_emulator.pure.sessions import EXPORT_BY_ITSELF_S, EXPORT_S, FINALISE_S, FIRST_MEDIA_S, FOLLOWS, channel_of
 
 MIC = {"channel_id": "mic:default", "type": "audio"}
 DISPLAY = {"channel_id": "display:1", "type": "video"}

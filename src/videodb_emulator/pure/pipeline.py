@@ -1,0 +1,66 @@
+"""What works on a stream: plays a script through the agenda, keeps what is final, sends what is ready."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from videodb_emulator.pure.agenda import Agenda
+from videodb_emulator.pure.dialect import Dialect, Event, stream_event
+from videodb_emulator.pure.records import Records
+from videodb_emulator.pure.script import Line, Segment, segments
+
+
+class Source(NamedTuple):
+    """One stream as its pipelines know it: the agenda and the dialect of the backend, and what events call it."""
+
+    agenda: Agenda
+    dialect: Dialect
+    rtstream_id: str
+    rtstream_name: str
+
+    def event(self, channel: str, segment: Segment, **data: Any) -> Event:
+        """Return the event of a segment."""
+        window = {"start": self.dialect.time(segment.start_s), "end": self.dialect.time(segment.end_s)}
+        return stream_event(channel, self.rtstream_id, self.rtstream_name, text=segment.text, **data, **window)
+
+
+class Pipeline:
+    """Plays the lines again and again while it runs; `publish` gets every segment when it is ready."""
+
+    def __init__(
+        self, source: Source, lines: Sequence[Line], publish: Callable[[Segment], None], records: Records
+    ) -> None:
+        self._source = source
+        self._lines = lines
+        self._publish = publish
+        self._records = records
+        self._playing: Iterator[Segment] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Pipeline of {self._source.rtstream_id}: {'running' if self.running else 'stopped'}>"
+
+    @property
+    def running(self) -> bool:
+        """Whether segments are coming."""
+        return self._playing is not None
+
+    def start(self, now_s: float) -> None:
+        """Play from the first line on, unless it runs already."""
+        if self._playing is None:
+            self._playing = segments(self._lines, now_s, self._source.agenda.speed)
+            self._plan_next(self._playing)
+
+    def stop(self) -> None:
+        """Play no more; the line that is being said is lost."""
+        self._playing = None
+
+    def _plan_next(self, playing: Iterator[Segment]) -> None:
+        segment = next(playing)
+
+        def finish(_due_s: float) -> None:
+            if self._playing is playing:  # otherwise it was stopped, and perhaps started anew, since this was planned
+                if segment.is_final:
+                    self._records.add(segment)
+                self._publish(segment)
+                self._plan_next(playing)
+
+        self._source.agenda.at(segment.end_s, finish)
