@@ -14,11 +14,11 @@ import os
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any, NamedTuple
 
-from videodb_emulator.recorder_plan import Plan
+from videodb_emulator.pure.chaos import seconds
 
 PREFIX = "videodb_recorder|"
 CRASHED = 70  # the exit status of a planned crash; an SDK sees only that it is not 0
@@ -32,14 +32,51 @@ _CHANNELS = (
     {"channel_id": "display:1", "type": "video", "name": "Built-in Display", "is_default": True},
 )
 
-_SPELLINGS: Mapping[str, Mapping[str, str]] = {
+_SPELLINGS: Mapping[str, Sequence[str]] = {
     # consumers of the Python SDK and the docs; the node SDK
-    "started": {"hyphen": "recording-started", "colon": "recording:started"},
-    "stopped": {"hyphen": "recording-complete", "colon": "recording:stopped"},
-    "error": {"hyphen": "error", "colon": "recording:error"},
+    "started": ("recording-started", "recording:started"),
+    "stopped": ("recording-complete", "recording:stopped"),
+    "error": ("error", "recording:error"),
 }
 
+FLAGS = ("no-permission", "no-display", "silent", "garbage", "both-spellings")
+
+
+class PlanError(ValueError):
+    """A plan cannot be understood; the message names the entry."""
+
+
+class Plan(NamedTuple):
+    """What is wrong with the recorder. `crash_after_s` counts from the start of a recording; None: it lives."""
+
+    flags: frozenset[str] = frozenset()
+    crash_after_s: float | None = None
+
+
+def parse(text: str) -> Plan:
+    """Read a plan like `no-display,crash-after:2s`; an empty one has no faults. Raises `PlanError`."""
+    flags, crash_after_s = set(), None
+    for entry in filter(None, map(str.strip, text.split(","))):
+        name, _, argument = entry.partition(":")
+        if name == "crash-after":
+            try:
+                crash_after_s = seconds(argument)
+            except ValueError as error:
+                raise PlanError(f"{entry!r}: {error}, write it as crash-after:2s") from error
+        elif entry in FLAGS:
+            flags.add(entry)
+        else:
+            raise PlanError(f"{entry!r} is no fault; known: {', '.join(FLAGS)}, crash-after:TIME")
+    return Plan(frozenset(flags), crash_after_s)
+
+
 Params = dict[str, Any]
+
+Post = Callable[[str, str, Params], None]
+"""Posts to a URL, with a token, a JSON object. Raises `Failure`."""
+
+Crash = Callable[[float, Callable[[], None]], None]
+"""Takes the seconds until the process ends, and what happens last."""
 
 
 class Failure(Exception):
@@ -50,21 +87,10 @@ class Failure(Exception):
         self.code = code
 
 
-class Api(Protocol):
-    """The recorder's side of REST. Raises `Failure`."""
-
-    def __call__(self, url: str, token: str, body: Params) -> None:
-        """Post `body` to `url`."""
-
-
-Crash = Callable[[float, Callable[[], None]], None]
-"""Takes the seconds until the end, and what happens last."""
-
-
 class Recorder:
-    """Answers commands. `write` takes the lines that it says; `crash` lets it die after so many seconds."""
+    """Answers commands. `write` takes the lines that it says; `crash` ends the process after so many seconds."""
 
-    def __init__(self, plan: Plan, api_url: str, post: Api, write: Callable[[str], None], crash: Crash) -> None:
+    def __init__(self, plan: Plan, api_url: str, post: Post, write: Callable[[str], None], crash: Crash) -> None:
         self._plan = plan
         self._api_url = api_url
         self._post = post
@@ -74,13 +100,10 @@ class Recorder:
         self._session_id: str | None = None
         self.over = False
 
-    def __repr__(self) -> str:
-        return f"<Recorder of {self._session_id or 'nothing'} for {self._api_url}>"
-
-    def hear(self, line: str) -> None:
+    def handle(self, line: str) -> None:
         """Take a line of stdin; what is no command is ignored."""
         command = _command(line)
-        if command is None or self._plan.silent:
+        if command is None or "silent" in self._plan.flags:
             return
         answer = _ANSWERS.get(command["command"], Recorder._unknown)
         response = {"type": "response", "commandId": command.get("commandId")}
@@ -88,10 +111,13 @@ class Recorder:
             result = answer(self, command.get("params") or {})
         except Failure as error:
             self._say({**response, "status": "error", "result": f"{error.code}: {error}"})
-            self._tell("error", {"code": error.code, "message": str(error)})
+            self._announce("error", {"code": error.code, "message": str(error)})
         else:
             self._say({**response, "status": "success", "result": result})
-            self._follow_up(command["command"])
+            if command["command"] == "startRecording":
+                self._announce("started", {"sessionId": self._session_id})
+                if self._plan.crash_after_s is not None:
+                    self._crash(self._plan.crash_after_s, self._report_crash)
 
     def end(self) -> None:
         """Stop what is still being recorded, as far as that is possible."""
@@ -109,19 +135,19 @@ class Recorder:
         return {"pong": True}
 
     def _request_permission(self, _params: Params) -> Params:
-        return {"status": "denied"} if self._plan.no_permission else {"status": "granted"}
+        return {"status": "denied" if "no-permission" in self._plan.flags else "granted"}
 
     def _get_channels(self, _params: Params) -> Params:
-        hidden = "display:" if self._plan.no_display else "none"
-        return {"channels": [one for one in _CHANNELS if not str(one["channel_id"]).startswith(hidden)]}
+        hidden = "video" if "no-display" in self._plan.flags else None
+        return {"channels": [one for one in _CHANNELS if one["type"] != hidden]}
 
     def _start(self, params: Params) -> Params:
-        if self._plan.no_permission:
+        if "no-permission" in self._plan.flags:
             raise Failure("PERMISSION_DENIED", "the microphone and the screen may not be recorded")
         if self._session_id is not None:
             raise Failure("INSTANCE_ALREADY_RUNNING", f"session {self._session_id} is being recorded")
         channels = _channels(params)
-        if self._plan.no_display and any(one.get("type") == "video" for one in channels):
+        if "no-display" in self._plan.flags and any(one.get("type") == "video" for one in channels):
             raise Failure("DISPLAY_NOT_FOUND", "there is no display to record")
         self._token = str(params.get("uploadToken") or self._token)
         session_id = str(params.get("sessionId") or "")
@@ -134,7 +160,7 @@ class Recorder:
         session_id, self._session_id = self._session_id, None
         if session_id is not None:
             self._post(f"{self._api_url}/capture/session/{session_id}/stop", self._token, {})
-            self._tell("stopped", {"sessionId": session_id})
+            self._announce("stopped", {"sessionId": session_id})
         return {"sessionId": session_id}
 
     def _tracks(self, params: Params) -> Params:
@@ -149,25 +175,19 @@ class Recorder:
 
     # -- what is said
 
-    def _follow_up(self, command: str) -> None:
-        if command == "startRecording":
-            self._tell("started", {"sessionId": self._session_id})
-            if self._plan.crash_after_s is not None:
-                self._crash(self._plan.crash_after_s, self._be_missed)
-
-    def _be_missed(self) -> None:
+    def _report_crash(self) -> None:
         """Tell the emulator what the real backend finds out by itself: that the media ended without a stop."""
         with suppress(Failure):
             reason = {"code": "RECORDER_GONE", "message": "the media ended without a stop"}
             self._post(f"{self._api_url}/emulator/session/{self._session_id}/fail", self._token, reason)
 
-    def _tell(self, event: str, payload: Params) -> None:
-        spellings = _SPELLINGS[event]
-        for name in spellings.values() if self._plan.both_spellings else [spellings["hyphen"]]:
+    def _announce(self, event: str, payload: Params) -> None:
+        names = _SPELLINGS[event]
+        for name in names if "both-spellings" in self._plan.flags else names[:1]:
             self._say({"type": "event", "event": name, "payload": payload})
 
     def _say(self, message: Params) -> None:
-        for noise in _NOISE if self._plan.garbage else ():
+        for noise in _NOISE if "garbage" in self._plan.flags else ():
             self._write(noise)
         self._write(PREFIX + json.dumps(message))
 
@@ -225,14 +245,14 @@ def post(url: str, token: str, body: Params) -> None:
         raise Failure("API_UNREACHABLE", f"{url}: {error}") from error
 
 
-def crash(after_s: float, last_act: Callable[[], None]) -> None:
-    """End the process that many seconds later, wherever it is then."""
+def crash(after_s: float, last: Callable[[], None]) -> None:
+    """End the process that many seconds later, wherever it is then; `last` happens last."""
 
-    def die() -> None:
-        last_act()
+    def end() -> None:
+        last()
         os._exit(CRASHED)
 
-    timer = threading.Timer(after_s, die)
+    timer = threading.Timer(after_s, end)
     timer.daemon = True
     timer.start()
 
@@ -241,7 +261,7 @@ def run(plan: Plan, api_url: str, lines: Iterable[str], write: Callable[[str], N
     """Answer line after line, until there are no more or one says `shutdown`."""
     recorder = Recorder(plan, api_url, post, write, crash)
     for line in lines:
-        recorder.hear(line)
+        recorder.handle(line)
         if recorder.over:
             break
     recorder.end()

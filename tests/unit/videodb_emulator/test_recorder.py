@@ -1,4 +1,4 @@
-"""What the recorder answers under each plan; its REST and its death are handed in."""
+"""What the recorder answers under each plan; its REST and its end are handed in."""
 
 import json
 from collections.abc import Callable
@@ -8,15 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from videodb_emulator.recorder import PREFIX, Failure, Recorder
-from videodb_emulator.recorder_plan import FLAGS, Plan, PlanError, parse
+from videodb_emulator.recorder import FLAGS, PREFIX, Failure, Plan, PlanError, Recorder, parse
 
 MIC = {"channel_id": "mic:default", "type": "audio", "name": "Mic", "store": False, "is_primary": False}
 DISPLAY = {"channel_id": "display:1", "type": "video", "name": "Display", "store": True, "is_primary": True}
 
 
 class Desk:
-    """A recorder, what it said, what it posted and how soon it wanted to die."""
+    """A recorder, what it said, what it posted and how soon it is to crash."""
 
     def __init__(self, plan: str = "", failure: Failure | None = None) -> None:
         self.lines: list[str] = []
@@ -25,9 +24,9 @@ class Desk:
         self._failure = failure
         self.recorder = Recorder(parse(plan), "http://elsewhere", self._post, self.lines.append, self._crash)
 
-    def _crash(self, after_s: float, last_act: Callable[[], None]) -> None:
+    def _crash(self, after_s: float, last: Callable[[], None]) -> None:
         self.crashes.append(after_s)
-        last_act()
+        last()
 
     def _post(self, url: str, token: str, body: dict[str, Any]) -> None:
         if self._failure is not None:
@@ -37,7 +36,7 @@ class Desk:
     def say(self, command: str, **params: Any) -> list[dict[str, Any]]:
         """Send a command; return what was said meanwhile, in order."""
         before = len(self.lines)
-        self.recorder.hear(PREFIX + json.dumps({"command": command, "commandId": "id-1", "params": params}) + "\n")
+        self.recorder.handle(PREFIX + json.dumps({"command": command, "commandId": "id-1", "params": params}) + "\n")
         said = [line for line in self.lines[before:] if line.startswith(PREFIX) and line.endswith("}")]
         return [json.loads(line.removeprefix(PREFIX)) for line in said]
 
@@ -158,14 +157,14 @@ def test_an_unknown_command_is_an_error_that_lists_the_known_ones() -> None:
 @given(text=st.text() | st.sampled_from(['{"command":1}', '{"command":"ping","params":[1]}', "[]", "[" * 99_999]))
 def test_what_is_no_command_is_ignored(prefix: str, text: str) -> None:
     desk = Desk()
-    desk.recorder.hear(prefix + text)
+    desk.recorder.handle(prefix + text)
     assert desk.lines == []
 
 
 @given(st.sets(st.sampled_from(FLAGS)), st.none() | st.integers(0, 10**6))
 def test_a_plan_is_what_its_entries_say(flags: set[str], crash_s: int | None) -> None:
     plan = parse(", ".join([*flags, *([] if crash_s is None else [f"crash-after:{crash_s}s"])]))
-    assert plan == Plan(**{flag.replace("-", "_"): True for flag in flags}, crash_after_s=crash_s)
+    assert plan == Plan(frozenset(flags), crash_s)
 
 
 @pytest.mark.parametrize("plan", ["nonsense", "crash-after", "crash-after:soon", "silent:2s", "Silent"])
