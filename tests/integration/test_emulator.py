@@ -13,7 +13,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from support.emulated import client, rest, websocket_url
 from videodb_emulator.http.server import Emulator, running_emulator
-from videodb_emulator.pure.scenario import Scenario, ScenarioError, Step, load
+from videodb_emulator.pure.scenario import Scenario, ScenarioError, Step
+from videodb_emulator.scenarios.files import load
 
 FAST = 100_000.0
 LONG = Scenario("long", (Step(0.0, {"n": 1, "session": "{session_id}"}), Step(3600.0, {"n": 2})))

@@ -28,9 +28,10 @@ from videodb_emulator.pure.account import Account
 from videodb_emulator.pure.agenda import Agenda, Message
 from videodb_emulator.pure.chaos import Chaos, Fault
 from videodb_emulator.pure.dialect import Dialect
-from videodb_emulator.pure.scenario import Scenario, load
+from videodb_emulator.pure.scenario import Scenario
 from videodb_emulator.pure.templates import TemplateError
 from videodb_emulator.pure.world import World
+from videodb_emulator.scenarios.files import load
 
 log = logging.getLogger(__name__)
 

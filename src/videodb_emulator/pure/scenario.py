@@ -16,13 +16,11 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from videodb_emulator.pure.agenda import Message
 from videodb_emulator.pure.templates import TemplateError, check
 
-_BUNDLED = Path(__file__).parent.parent / "scenarios"
 _STEP_KEYS = frozenset({"after_s", "frame", "note"})
 
 
@@ -44,12 +42,6 @@ class Scenario:
 
     name: str
     steps: tuple[Step, ...]
-    description: str = ""
-
-    @property
-    def duration_s(self) -> float:
-        """The time from the connection to the last frame, at speed 1."""
-        return sum(step.after_s for step in self.steps)
 
 
 def parse(content: bytes, *, source: str) -> Scenario:
@@ -65,11 +57,7 @@ def parse(content: bytes, *, source: str) -> Scenario:
         raise ScenarioError(f"{source}: not JSON ({error})") from error
     if not isinstance(document, dict) or not isinstance(document.get("steps"), list):
         raise ScenarioError(f"{source}: a scenario is an object with a list of steps")
-    return Scenario(
-        name=str(document.get("name") or source),
-        description=str(document.get("description") or ""),
-        steps=tuple(_steps(document["steps"], source)),
-    )
+    return Scenario(str(document.get("name") or source), tuple(_steps(document["steps"], source)))
 
 
 def _steps(entries: list[Any], source: str) -> Iterator[Step]:
@@ -100,21 +88,3 @@ def _problem(entry: Any) -> str | None:
 
 def _is_delay(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
-
-
-def bundled() -> list[str]:
-    """Return the names of the scenarios that come with the package, sorted."""
-    return sorted(path.stem for path in _BUNDLED.glob("*.json"))
-
-
-def load(name_or_path: str) -> Scenario:
-    """Return a bundled scenario by its name, or the one in a file (a file called `meeting` is `./meeting`).
-
-    Raises `ScenarioError`.
-    """
-    path = _BUNDLED / f"{name_or_path}.json" if name_or_path in bundled() else Path(name_or_path)
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ScenarioError(f"cannot read the scenario {name_or_path}: {error.strerror}") from error
-    return parse(content, source=name_or_path)

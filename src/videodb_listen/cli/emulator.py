@@ -96,7 +96,8 @@ def serve(port: int, speed: float, name: str, plan: str, **dialect: str) -> None
       emulator serve --chaos 'drop@3s,rest:500x2#2,close:1012@5s#2'
     """
     from videodb_emulator.pure.chaos import ChaosError, parse
-    from videodb_emulator.pure.scenario import ScenarioError, bundled, load
+    from videodb_emulator.pure.scenario import ScenarioError
+    from videodb_emulator.scenarios.files import bundled, load
 
     try:
         faults = parse(plan)
