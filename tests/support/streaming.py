@@ -23,13 +23,13 @@ class Stream:
         return self.transcription.start(Fields({"ws_connection_id": connection_id}), now_s)
 
     def index(self, now_s: float, **fields: Any) -> SceneIndex:
-        body = self.account.streams.create_index(self.stream.id, Fields({"ws_connection_id": "ours", **fields}), now_s)
+        body = self.account.streams.create_index(self.stream, Fields({"ws_connection_id": "ours", **fields}), now_s)
         return self.stream.index(body["rtstream_index_id"])
 
     def alert(self, index_id: str, connection_id: str) -> str:
         event = self.account.create_event(Fields({"event_prompt": "look", "label": "secret"}))
         fields = Fields({**event, "callback_url": "", "ws_connection_id": connection_id})
-        return self.account.create_alert(self.stream.id, index_id, fields)["alert_id"]
+        return self.account.create_alert(self.stream.index(index_id), fields)["alert_id"]
 
     def heard(self, now_s: float) -> list[tuple[str, dict[str, Any]]]:
         sent = self.account.agenda.advance(now_s)

@@ -1,21 +1,20 @@
 """The table of operations as HTTP: envelopes, keys, both spellings of a path."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
-from videodb_emulator.http.operations import OPERATIONS, Call, Operation
+from videodb_emulator.http.operations import OPERATIONS, Answer, Call, Operation
 from videodb_emulator.pure.account import Account
 from videodb_emulator.pure.fields import Fields, Refusal, parse
 
 Endpoint = Callable[[Request], Awaitable[JSONResponse]]
 
 
-def success(data: dict[str, Any] | None, status: int = 200) -> JSONResponse:
+def success(data: Answer, status: int = 200) -> JSONResponse:
     """Return the envelope of an answer; without data there is no such key, since clients cannot take a null there."""
     envelope = {"success": True} if data is None else {"success": True, "data": data}
     return JSONResponse(envelope, status_code=status)

@@ -36,7 +36,7 @@ from videodb_emulator.scenarios.files import load
 log = logging.getLogger(__name__)
 
 
-def steady_clock() -> Callable[[], float]:
+def _steady_clock() -> Callable[[], float]:
     """Return a clock in unix seconds that a step of the system's clock neither stalls nor rushes."""
     started_s = time.time() - time.monotonic()
     return lambda: started_s + time.monotonic()
@@ -48,16 +48,16 @@ class Emulator:
     `account` is what REST knows. `idle` is set while no connection is open.
     """
 
-    def __init__(self, world: World, account: Account, base_url: str, clock: Callable[[], float], chaos: Chaos) -> None:
+    def __init__(self, world: World, account: Account, base_url: str, chaos: Chaos) -> None:
         self.world = world
         self.account = account
         self.transports: Transports = {}
         self.base_url = base_url
-        self._clock = clock
+        self._clock = _steady_clock()
         self._chaos = chaos
         self._wires: dict[str, Wire] = {}
-        self._missed: set[str] = set()
-        self._stirred = asyncio.Event()
+        self._reported: set[str] = set()
+        self._changed = asyncio.Event()
         self.app = Starlette(routes=self._routes(), exception_handlers=HANDLERS)
         self.app.router.redirect_slashes = False
         self.idle = asyncio.Event()
@@ -70,7 +70,7 @@ class Emulator:
         return [
             *both_slashes("GET", "/collection/{collection_id}/websocket", self._get_websocket),
             *both_slashes("POST", "/emulator/trigger", self._trigger),
-            *routes(self.account, self._clock, self._stirred.set),
+            *routes(self.account, self._clock, self._changed.set),
             WebSocketRoute("/realtime", self._realtime),
         ]
 
@@ -109,7 +109,7 @@ class Emulator:
         await websocket.accept()
         wire = Wire(websocket, self.transports[websocket.scope["client"]])
         faults = self._chaos.accepted()
-        tasks = [asyncio.create_task(wire.left()), asyncio.create_task(wire.endure(faults))]
+        tasks = [asyncio.create_task(wire.closed()), asyncio.create_task(wire.inject(faults))]
         try:
             await self._talk(wire, tasks[0], sum(fault.delay_s or 0 for fault in faults))
         finally:
@@ -137,7 +137,7 @@ class Emulator:
         self.idle.clear()
         log.info("connection %s opened", connection_id)
         self.world.connected(connection_id, self._clock())
-        self._stirred.set()
+        self._changed.set()
 
     def _close(self, connection_id: str) -> None:
         self._wires.pop(connection_id, None)
@@ -152,24 +152,35 @@ class Emulator:
         wire = self._wires.get(connection_id)
         return wire is not None and await wire.send(message)
 
-    async def play(self) -> None:
-        """Say everything when it is due, until cancelled."""
+    @asynccontextmanager
+    async def playing(self) -> AsyncIterator[None]:
+        """Send everything when it is due while the block is open."""
+        player = asyncio.create_task(self._play())
+        try:
+            yield
+        finally:
+            player.cancel()
+            await asyncio.wait([player])
+            if not player.cancelled():
+                player.result()  # it never ends by itself: this raises what ended it
+
+    async def _play(self) -> None:
         while True:
-            self._stirred.clear()
-            await self._deliver_due()
+            self._changed.clear()
+            await self._send_due()
             due_s = self.account.agenda.next_due_s()
             with suppress(TimeoutError):
                 async with asyncio.timeout(None if due_s is None else max(0.0, due_s - self._clock())):
-                    await self._stirred.wait()
+                    await self._changed.wait()
 
-    async def _deliver_due(self) -> None:
+    async def _send_due(self) -> None:
         playing = self.world.playing
         for connection_id, message, failed in self.account.agenda.advance(self._clock()):
             if await self._send(connection_id, message):
                 continue
             failed()
-            if connection_id not in self._missed:
-                self._missed.add(connection_id)  # said once: a pipeline goes on for as long as its stream
+            if connection_id not in self._reported:
+                self._reported.add(connection_id)  # said once: a pipeline goes on for as long as its stream
                 log.info("connection %s is not there; events for it are dropped", connection_id)
         if playing is not None and playing.over:
             log.info("session %s is over: %d sent, %d dropped", playing.name, playing.sent, playing.dropped)
@@ -191,19 +202,10 @@ async def running_emulator(
     connection is closed (1012) and nothing of the server is left.
     Raises `ScenarioError` for an unusable scenario and `OSError` for a port that cannot be had.
     """
-    if isinstance(scenario, str | Path):
-        scenario = load(str(scenario))
-    clock = steady_clock()
+    scenario = load(str(scenario)) if isinstance(scenario, str | Path) else scenario
     with socket.create_server(("127.0.0.1", port)) as listening:
         base_url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         agenda = Agenda(speed)
-        emulator = Emulator(World(agenda, scenario), Account(agenda, dialect), base_url, clock, Chaos(faults))
-        async with served(emulator.app, listening, emulator.transports):
-            player = asyncio.create_task(emulator.play())
-            try:
-                yield emulator
-            finally:
-                player.cancel()
-                await asyncio.wait([player])
-                if not player.cancelled():
-                    player.result()  # it never ends by itself: this raises what ended it
+        emulator = Emulator(World(agenda, scenario), Account(agenda, dialect), base_url, Chaos(faults))
+        async with served(emulator.app, listening, emulator.transports), emulator.playing():
+            yield emulator

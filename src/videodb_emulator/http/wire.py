@@ -1,4 +1,4 @@
-"""uvicorn, and the server's end of each WebSocket down to its TCP connection: what a fault needs, ASGI hides."""
+"""uvicorn, and each WebSocket down to its TCP connection: what a fault needs, ASGI hides."""
 
 import asyncio
 import json
@@ -74,41 +74,41 @@ class Wire:
     def __init__(self, websocket: WebSocket, transport: asyncio.Transport) -> None:
         self._websocket = websocket
         self._transport = transport
-        self._frozen = self._doubled = self._halved = False
+        self._frozen = self._duplicate_next = self._truncate_next = False
 
     async def send(self, message: Message) -> bool:
         """Send one message; tell whether the connection was there to take it."""
         frame = encode(message)
         if self._frozen or self._transport.is_closing():
             return False
-        if self._halved:
+        if self._truncate_next:
             self._transport.write(_first_half(frame))
             self._transport.close()
             return False
         ws = self._websocket
         try:
-            for _ in range(1 + self._doubled):
+            for _ in range(1 + self._duplicate_next):
                 await (ws.send_text(frame) if isinstance(frame, str) else ws.send_bytes(frame))
         except (WebSocketDisconnect, RuntimeError):  # RuntimeError: a send before this one found it closed
             return False
-        self._doubled = False
+        self._duplicate_next = False
         return True
 
-    async def left(self) -> None:
+    async def closed(self) -> None:
         """Return once the client is gone."""
         while (await self._websocket.receive())["type"] != "websocket.disconnect":
             pass  # clients have nothing to say
 
-    async def endure(self, faults: Iterable[Fault]) -> None:
-        """Let `faults` happen, each when its time has come."""
+    async def inject(self, faults: Iterable[Fault]) -> None:
+        """Let the faults happen, each at its time after now."""
         loop = asyncio.get_running_loop()
-        accepted_s = loop.time()
+        begin_s = loop.time()
         for fault in faults:
-            await asyncio.sleep(accepted_s + fault.at_s - loop.time())
+            await asyncio.sleep(begin_s + fault.at_s - loop.time())
             log.info("fault after %gs: %s", fault.at_s, fault.name)
-            await self._suffer(fault)
+            await self._inject(fault)
 
-    async def _suffer(self, fault: Fault) -> None:
+    async def _inject(self, fault: Fault) -> None:
         match fault.name:
             case "drop":
                 self._transport.close()
@@ -123,9 +123,9 @@ class Wire:
                 self._frozen = True
                 self._transport.pause_reading()
             case "duplicate":
-                self._doubled = True
+                self._duplicate_next = True
             case "truncate":
-                self._halved = True
+                self._truncate_next = True
 
 
 def encode(message: Message) -> str | bytes:

@@ -7,7 +7,7 @@ from videodb_emulator.pure.agenda import Agenda
 from videodb_emulator.pure.dialect import Dialect
 from videodb_emulator.pure.fields import Fields, Refusal
 from videodb_emulator.pure.ids import Entropy, new_id
-from videodb_emulator.pure.indexes import Alert, Event
+from videodb_emulator.pure.indexes import Alert, Event, SceneIndex
 from videodb_emulator.pure.library import Library
 from videodb_emulator.pure.sessions import Sessions
 from videodb_emulator.pure.streams import Streams
@@ -58,9 +58,8 @@ class Account:
         names = ("event_id", "event_prompt", "label")
         return {"events": [{name: getattr(event, name) for name in names} for event in self._events.values()]}
 
-    def create_alert(self, stream_id: str, index_id: str, request: Fields) -> dict[str, str]:
-        """Look for an event in an index; raise `Refusal` 404 if either is unknown."""
-        index = self.streams.get(stream_id).index(index_id)
+    def create_alert(self, index: SceneIndex, request: Fields) -> dict[str, str]:
+        """Look for an event in an index; raise `Refusal` 404 if it is unknown."""
         event_id = request.text("event_id")
         if event_id not in self._events:
             raise Refusal(404, f"event {event_id} not found")

@@ -59,10 +59,6 @@ class Library:
         }
         return self._videos[video_id]
 
-    def videos(self) -> dict[str, Any]:
-        """Return the body of a video listing, newest first."""
-        return {"videos": list(reversed(self._videos.values()))}
-
     def video(self, video_id: str) -> dict[str, Any]:
         """Return a video; raise `Refusal` 404 if there is none."""
         if video_id not in self._videos:

@@ -215,12 +215,11 @@ class Sessions:
         self._agenda.after(FIRST_MEDIA_S, now_s, lambda due_s: self._receive_media(session, due_s))
         return {"session_id": session.id, "status": session.status}
 
-    def stop(self, session_id: str, now_s: float) -> None:
+    def stop(self, session: Session, now_s: float) -> None:
         """Stop a session; one that has stopped, or is about to, goes on as it was.
 
         Raises `Refusal` 400 if there is nothing to stop.
         """
-        session = self.get(session_id)
         if session.state in ("stopping", "stopped", "exported"):
             return
         _expect(session, "stopping", "stop")
@@ -229,27 +228,25 @@ class Sessions:
 
     # -- what an application asks for
 
-    def export(self, session_id: str, request: Fields, now_s: float) -> dict[str, Any]:
+    def export(self, session: Session, request: Fields, now_s: float) -> dict[str, Any]:
         """Trigger the export of a stopped session; when it runs or is there already, change nothing.
 
         The answer is that it is being exported, for ever: whether it is there, the session says. Raises `Refusal` 400
         if it has not stopped or nothing of it was stored.
         """
-        session = self.get(session_id)
         channel_id = request.optional_text("video_channel_id") or session.primary_video_channel_id
         if session.status != "stopped":
-            raise Refusal(400, f"cannot export session {session_id}: it is {session.status}")
+            raise Refusal(400, f"cannot export session {session.id}: it is {session.status}")
         if session.export_status is None:
-            raise Refusal(400, f"cannot export session {session_id}: no channel was stored")
+            raise Refusal(400, f"cannot export session {session.id}: no channel was stored")
         if channel_id not in (None, *(channel.channel_id for channel in session.channels)):
-            raise Refusal(400, f"cannot export session {session_id}: it has no channel {channel_id}")
+            raise Refusal(400, f"cannot export session {session.id}: it has no channel {channel_id}")
         session.export_connection_id = request.optional_text("connection_id") or session.export_connection_id
         self._trigger_export(session, now_s)
-        return {"session_id": session_id, "video_channel_id": channel_id, "export_status": "exporting"}
+        return {"session_id": session.id, "video_channel_id": channel_id, "export_status": "exporting"}
 
-    def fail(self, session_id: str, code: str, message: str, now_s: float) -> None:
+    def fail(self, session: Session, code: str, message: str, now_s: float) -> None:
         """Let a session fail, as when its recorder dies. Raises `Refusal` 400 if it is over."""
-        session = self.get(session_id)
         _expect(session, "failed", "fail")
         session.error = {"code": code, "message": message}
         session.export_status = session.export_status and "failed"

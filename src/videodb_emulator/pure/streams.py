@@ -38,7 +38,6 @@ class RTStream:
     sample_rate: float
     channel_id: str | None
     created_s: float
-    name: str = ""
     connected_s: float | None = None
     recorded_s: float = 0.0
     export: dict[str, Any] | None = None
@@ -46,7 +45,6 @@ class RTStream:
     transcription: Transcription = field(init=False)
 
     def __post_init__(self) -> None:
-        self.name = self.source.rtstream_name
         self.transcription = Transcription(self.source)
         self.connected_s = self.created_s
 
@@ -54,6 +52,11 @@ class RTStream:
     def id(self) -> str:
         """The id of the stream."""
         return self.source.rtstream_id
+
+    @property
+    def name(self) -> str:
+        """What events call the stream."""
+        return self.source.rtstream_name
 
     @property
     def status(self) -> str:
@@ -94,6 +97,13 @@ class RTStream:
         if index_id not in self.indexes:
             raise Refusal(404, f"index {index_id} not found")
         return self.indexes[index_id]
+
+    def playback(self, query: Fields) -> dict[str, str]:
+        """Return where a part of it would be played; raise `Refusal` 400 unless the query names one."""
+        start_s, end_s = query.number("start"), query.number("end")
+        if start_s is None or end_s is None or start_s >= end_s:
+            raise Refusal(400, "start and end are required, in this order")
+        return urls(f"{self.id}-{start_s:.0f}-{end_s:.0f}")
 
 
 class Streams:
@@ -161,24 +171,15 @@ class Streams:
             "previous": f"?limit={limit}&offset={max(0, offset - limit)}" if offset else None,
         }
 
-    def change(self, stream_id: str, request: Fields) -> dict[str, Any]:
-        """Rename a stream or change its sample rate; events keep the name that it had."""
-        stream = self.get(stream_id)
-        sample_rate = request.number("sample_rate")
-        stream.name = request.optional_text("name") or stream.name
-        stream.sample_rate = stream.sample_rate if sample_rate is None else sample_rate
-        return stream.body()
-
-    def export(self, stream_id: str, request: Fields) -> dict[str, Any]:
+    def export(self, stream: RTStream, request: Fields) -> dict[str, Any]:
         """Return the recording of a stopped stream as a video: the same one however often it is asked for.
 
         Only the first answer has the duration; sound alone has no URLs. Raises `Refusal` 400 without a recording.
         """
-        stream = self.get(stream_id)
         if stream.status != "stopped":
-            raise Refusal(400, f"rtstream {stream_id} is connected; stop it before it is exported")
+            raise Refusal(400, f"rtstream {stream.id} is connected; stop it before it is exported")
         if not stream.store:
-            raise Refusal(400, f"rtstream {stream_id} has no recordings")
+            raise Refusal(400, f"rtstream {stream.id} has no recordings")
         name = request.optional_text("name") or f"{stream.name} - Recording"
         if stream.export is not None:
             return {**stream.export, "duration": None}
@@ -187,16 +188,8 @@ class Streams:
         stream.export = {"video_id": video["id"], "name": name, **where}
         return {**stream.export, "duration": video["length"]}
 
-    def playback(self, stream_id: str, query: Fields) -> dict[str, str]:
-        """Return where a part of the stream would be played."""
-        start_s, end_s = query.number("start"), query.number("end")
-        if start_s is None or end_s is None or start_s >= end_s:
-            raise Refusal(400, "start and end are required, in this order")
-        return urls(f"{self.get(stream_id).id}-{start_s:.0f}-{end_s:.0f}")
-
-    def create_index(self, stream_id: str, request: Fields, now_s: float) -> dict[str, Any]:
+    def create_index(self, stream: RTStream, request: Fields, now_s: float) -> dict[str, Any]:
         """Start an index on a stream."""
-        stream = self.get(stream_id)
         index = index_of(stream.source, new_id("index", self._entropy), request)
         stream.indexes[index.index_id] = index
         index.start(now_s)

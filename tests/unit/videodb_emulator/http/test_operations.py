@@ -44,12 +44,12 @@ def furnished() -> tuple[Account, dict[str, str]]:
     channel = {"channel_id": "display:1", "type": "video"}
     account.sessions.start(Fields({"session_id": session, "channels": [channel]}), 0.0)
     account.agenda.advance(5.0)
-    stream = account.sessions.get(session).streams[0].id
+    stream = account.sessions.get(session).streams[0]
     index = account.streams.create_index(stream, Fields({}), 5.0)["rtstream_index_id"]
     event = account.create_event(Fields({"event_prompt": "p", "label": "l"}))
-    alert = account.create_alert(stream, index, Fields(event))["alert_id"]
+    alert = account.create_alert(stream.index(index), Fields(event))["alert_id"]
     video = account.library.add_video("v", 1.0)["id"]
-    ids = {"collection_id": "default", "session_id": session, "stream_id": stream, "index_id": index}
+    ids = {"collection_id": "default", "session_id": session, "stream_id": stream.id, "index_id": index}
     return account, {**ids, "alert_id": alert, "video_id": video, **event}
 
 

@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 from videodb_emulator.pure.account import Account
 from videodb_emulator.pure.agenda import Agenda
 from videodb_emulator.pure.fields import Fields, Refusal
-from videodb_emulator.pure.sessions import EXPORT_BY_ITSELF_S, EXPORT_S, FINALISE_S, FIRST_MEDIA_S, FOLLOWS, channel_of
+from videodb_emulator.pure.sessions import (
+    EXPORT_BY_ITSELF_S,
+    EXPORT_S,
+    FINALISE_S,
+    FIRST_MEDIA_S,
+    FOLLOWS,
+    Session,
+    channel_of,
+)
 
 MIC = {"channel_id": "mic:default", "type": "audio"}
 DISPLAY = {"channel_id": "display:1", "type": "video"}
@@ -33,7 +41,7 @@ class Recording:
         self.sessions.start(Fields({"session_id": self.id, "channels": self._channels, **more}), now_s)
 
     def export(self, now_s: float, **fields: Any) -> dict[str, Any]:
-        return self.sessions.export(self.id, Fields(fields), now_s)
+        return self.sessions.export(self.session, Fields(fields), now_s)
 
     def heard(self, now_s: float) -> list[tuple[str, str]]:
         """Return (connection id, status) of what was told by then."""
@@ -41,14 +49,18 @@ class Recording:
         return [(one.connection_id, one.message["status"]) for one in sent if isinstance(one.message, dict)]
 
     @property
+    def session(self) -> Session:
+        return self.sessions.get(self.id)
+
+    @property
     def body(self) -> dict[str, Any]:
-        return self.sessions.get(self.id).body()
+        return self.session.body()
 
     def stopped(self) -> "Recording":
         """Let it run from 0 to 10, and be stopped."""
         self.start(0.0)
         self.heard(10.0)
-        self.sessions.stop(self.id, 10.0)
+        self.sessions.stop(self.session, 10.0)
         self.heard(10.0 + FINALISE_S)
         return self
 
@@ -58,7 +70,7 @@ def test_the_states_come_in_their_order_and_in_their_time() -> None:
     recording.start(0.0)
     assert recording.heard(FIRST_MEDIA_S - 0.01) == [("ours", "created"), ("ours", "starting")]
     assert recording.heard(FIRST_MEDIA_S) == [("ours", "active")]
-    recording.sessions.stop(recording.id, 10.0)
+    recording.sessions.stop(recording.session, 10.0)
     assert recording.heard(10.0) == [("ours", "stopping")]
     assert recording.heard(10.0 + FINALISE_S) == [("ours", "stopped")]
     assert recording.body["export_status"] == "pending"
@@ -72,7 +84,7 @@ def test_streams_are_there_from_active_on_and_stop_with_the_session() -> None:
     recording.heard(FIRST_MEDIA_S)
     streams = recording.body["rtstreams"]
     assert [(one["channel_id"], one["name"]) for one in streams] == [("mic", "mic:default"), ("screen", "display:1")]
-    recording.sessions.stop(recording.id, 10.0)
+    recording.sessions.stop(recording.session, 10.0)
     recording.heard(20.0)
     assert {one["status"] for one in recording.body["rtstreams"]} == {"stopped"}
 
@@ -103,7 +115,7 @@ def test_an_export_is_triggered_once_and_told_to_whoever_asked_as_well() -> None
     assert recording.heard(LONG_S) == [("ours", "exported"), ("other", "exported")]
     assert recording.export(LONG_S)["export_status"] == "exporting"
     assert recording.heard(2 * LONG_S) == []
-    assert len(recording.account.library.videos()["videos"]) == 1
+    assert len(recording.account.library._videos) == 1
 
 
 def test_only_a_channel_of_the_session_can_be_exported() -> None:
@@ -117,7 +129,7 @@ def test_only_a_channel_of_the_session_can_be_exported() -> None:
 def test_a_session_that_failed_before_its_media_came_stays_failed() -> None:
     recording = Recording()
     recording.start(0.0)
-    recording.sessions.fail(recording.id, "GONE", "it is gone", 0.5)
+    recording.sessions.fail(recording.session, "GONE", "it is gone", 0.5)
     assert recording.heard(LONG_S)[-1] == ("ours", "failed")
     assert recording.body["error"] == {"code": "GONE", "message": "it is gone"}
 
@@ -125,7 +137,7 @@ def test_a_session_that_failed_before_its_media_came_stays_failed() -> None:
 def test_a_session_that_fails_during_its_export_is_never_exported() -> None:
     recording = Recording().stopped()
     recording.export(20.0)
-    recording.sessions.fail(recording.id, "GONE", "it is gone", 20.0)
+    recording.sessions.fail(recording.session, "GONE", "it is gone", 20.0)
     assert [status for _, status in recording.heard(LONG_S)] == ["failed"]
     assert recording.body["export_status"] == "failed"
     assert "exported_video_id" not in recording.body
@@ -134,10 +146,10 @@ def test_a_session_that_fails_during_its_export_is_never_exported() -> None:
 def test_a_stop_that_comes_twice_is_one_stop() -> None:
     recording = Recording()
     with pytest.raises(Refusal, match="cannot stop"):
-        recording.sessions.stop(recording.id, 0.0)
+        recording.sessions.stop(recording.session, 0.0)
     recording.start(0.0)
     for now_s in (5.0, 5.5, 50.0):
-        recording.sessions.stop(recording.id, now_s)
+        recording.sessions.stop(recording.session, now_s)
         recording.heard(now_s)
     assert recording.body["status"] == "stopped"
 
@@ -145,7 +157,7 @@ def test_a_stop_that_comes_twice_is_one_stop() -> None:
 def test_a_session_stopped_before_its_media_came_has_no_streams_and_no_export() -> None:
     recording = Recording()
     recording.start(0.0)
-    recording.sessions.stop(recording.id, 0.5)
+    recording.sessions.stop(recording.session, 0.5)
     assert [status for _, status in recording.heard(LONG_S)] == ["created", "starting", "stopping", "stopped"]
     assert recording.body["rtstreams"] == []
 
@@ -183,9 +195,9 @@ def test_whatever_is_asked_in_whatever_order_the_states_follow_the_table(asked: 
     recording, now_s = Recording(), 0.0
     ask: dict[str, Callable[[], object]] = {
         "start": lambda: recording.start(now_s),
-        "stop": lambda: recording.sessions.stop(recording.id, now_s),
+        "stop": lambda: recording.sessions.stop(recording.session, now_s),
         "export": lambda: recording.export(now_s),
-        "fail": lambda: recording.sessions.fail(recording.id, "X", "y", now_s),
+        "fail": lambda: recording.sessions.fail(recording.session, "X", "y", now_s),
     }
     told = recording.heard(0.0)
     for request, pause_s in asked:
@@ -197,4 +209,4 @@ def test_whatever_is_asked_in_whatever_order_the_states_follow_the_table(asked: 
     states = [status for _, status in told]
     assert states[0] == "created"
     assert all(after in FOLLOWS[before] for before, after in pairwise(states))
-    assert recording.sessions.get(recording.id).state == states[-1]
+    assert recording.session.state == states[-1]

@@ -20,16 +20,16 @@ def test_what_works_on_a_stream_stops_with_it() -> None:
 
 def test_only_a_stopped_stream_that_was_stored_has_a_recording() -> None:
     stream = Stream()
-    streams, stream_id = stream.account.streams, stream.stream.id
+    streams = stream.account.streams
     with pytest.raises(Refusal, match="stop it before"):
-        streams.export(stream_id, Fields({}))
+        streams.export(stream.stream, Fields({}))
     stream.stream.stop(7.5)
-    first, second = streams.export(stream_id, Fields({"name": "Talk"})), streams.export(stream_id, Fields({}))
+    first, second = streams.export(stream.stream, Fields({"name": "Talk"})), streams.export(stream.stream, Fields({}))
     assert (first["name"], first["duration"], first["stream_url"]) == ("Talk", 7.5, None)
     assert second == {**first, "duration": None}
     stream.stream.store, stream.stream.export = False, None
     with pytest.raises(Refusal, match="no recordings"):
-        streams.export(stream_id, Fields({}))
+        streams.export(stream.stream, Fields({}))
 
 
 def test_streams_are_found_by_status_and_name_and_ordered() -> None:
