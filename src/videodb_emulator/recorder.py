@@ -47,7 +47,7 @@ class PlanError(ValueError):
 
 
 class Plan(NamedTuple):
-    """What is wrong with the recorder. `crash_after_s` counts from the start of a recording; None: it lives."""
+    """What is wrong with the recorder. `crash_after_s` counts from the start of a recording; None: never."""
 
     flags: frozenset[str] = frozenset()
     crash_after_s: float | None = None
@@ -173,10 +173,10 @@ class Recorder:
     def _unknown(self, _params: Params) -> Params:
         raise Failure("UNKNOWN_COMMAND", f"known: {', '.join(_ANSWERS)}")
 
-    # -- what is said
+    # -- what is sent
 
     def _report_crash(self) -> None:
-        """Tell the emulator what the real backend finds out by itself: that the media ended without a stop."""
+        """Report what the real backend finds out by itself: that the media ended without a stop."""
         with suppress(Failure):
             reason = {"code": "RECORDER_GONE", "message": "the media ended without a stop"}
             self._post(f"{self._api_url}/emulator/session/{self._session_id}/fail", self._token, reason)

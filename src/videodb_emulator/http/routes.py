@@ -52,7 +52,7 @@ def both_slashes(method: str, path: str, endpoint: Endpoint) -> list[BaseRoute]:
 
 
 def routes(account: Account, clock: Callable[[], float], changed: Callable[[], None]) -> list[BaseRoute]:
-    """Return a route for every operation; `changed` is called after each, when there may be something to tell."""
+    """Return a route for every operation; `changed` is called after each, when there may be something to send."""
 
     def endpoint(operation: Operation) -> Endpoint:
         async def answer(request: Request) -> JSONResponse:

@@ -1,6 +1,6 @@
 """The running backend: HTTP and WebSockets over one `World` and one `Account`.
 
-This module moves bytes and waits; what is known and said is decided there, and `routes` serves most of REST. Here are
+This module moves bytes and waits; what is known and sent is decided there, and `routes` serves most of REST. Here are
 the WebSocket URL (docs.videodb.io, API reference; videodb 0.5.1 `client.py`), the WebSocket itself, and
 `POST /emulator/trigger`, which is ours.
 """
@@ -141,14 +141,14 @@ class Emulator:
 
     def _close(self, connection_id: str) -> None:
         self._wires.pop(connection_id, None)
-        unheard = self.world.disconnected(connection_id)
-        rest = f"; the remaining {unheard} events of its session are dropped" if unheard else ""
+        lost = self.world.disconnected(connection_id)
+        rest = f"; the remaining {lost} events of its session are dropped" if lost else ""
         log.info("connection %s closed%s", connection_id, rest)
         if not self._wires:
             self.idle.set()
 
     async def _send(self, connection_id: str, message: Message) -> bool:
-        """Send one message; tell whether the connection was there to take it."""
+        """Send one message; return whether the connection was there to take it."""
         wire = self._wires.get(connection_id)
         return wire is not None and await wire.send(message)
 

@@ -77,7 +77,7 @@ class Wire:
         self._frozen = self._duplicate_next = self._truncate_next = False
 
     async def send(self, message: Message) -> bool:
-        """Send one message; tell whether the connection was there to take it."""
+        """Send one message; return whether the connection was there to take it."""
         frame = encode(message)
         if self._frozen or self._transport.is_closing():
             return False

@@ -1,6 +1,7 @@
 """One account: everything that REST knows, over one agenda. Pure: the time comes in as an argument (unix seconds)."""
 
 import secrets
+from dataclasses import asdict
 from typing import Any
 
 from videodb_emulator.pure.agenda import Agenda
@@ -31,11 +32,8 @@ class Account:
         self._events: dict[str, Event] = {}
         self._tokens: dict[str, float] = {}
 
-    def __repr__(self) -> str:
-        return f"<Account with {self.library}, {self.streams}, {self.sessions}>"
-
     def accepts(self, key: str, now_s: float) -> bool:
-        """Tell whether a key opens the account: a client token that lives, or any other text but an empty one."""
+        """Return whether a key opens the account: a client token that is valid, or any other text but an empty one."""
         if key.startswith("st-"):
             return now_s < self._tokens.get(key, now_s)
         return bool(key)
@@ -55,8 +53,7 @@ class Account:
 
     def events(self) -> dict[str, Any]:
         """Return the body of a listing of events, oldest first."""
-        names = ("event_id", "event_prompt", "label")
-        return {"events": [{name: getattr(event, name) for name in names} for event in self._events.values()]}
+        return {"events": [asdict(event) for event in self._events.values()]}
 
     def create_alert(self, index: SceneIndex, request: Fields) -> dict[str, str]:
         """Look for an event in an index; raise `Refusal` 404 if it is unknown."""

@@ -38,9 +38,6 @@ class Agenda:
         self._order = count()  # actions of one moment happen in the order in which they were planned
         self._outgoing: list[Delivery] = []
 
-    def __repr__(self) -> str:
-        return f"<Agenda: {len(self._actions)} actions, {len(self._outgoing)} messages>"
-
     def at(self, due_s: float, action: Action) -> None:
         """Plan an action for a moment in unix seconds."""
         heapq.heappush(self._actions, (due_s, next(self._order), action))

@@ -153,19 +153,16 @@ class Chaos:
         self._connections = 0
         self._used: Counter[int] = Counter()  # how often the faults that come before the next connection came
 
-    def __repr__(self) -> str:
-        return f"<Chaos of {len(self._plan)} faults, {self._connections} connections so far>"
-
     def answer(self) -> Fault | None:
         """Return what a request for a WebSocket URL gets instead of one; None: it gets one."""
         return self._next("rest")
 
     def expires(self) -> bool:
-        """Tell whether the WebSocket URL that is handed out now is expired already."""
+        """Return whether the WebSocket URL that is handed out now is expired already."""
         return self._next("expire-url") is not None
 
     def accepted(self) -> tuple[Fault, ...]:
-        """Count one more connection, and return what it has to endure, in the order of time."""
+        """Count one more connection, and return its faults, in the order of time."""
         mine = [fault for fault in self._coming() if fault.name not in ("rest", "expire-url")]
         self._connections += 1
         self._used.clear()

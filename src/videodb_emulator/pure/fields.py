@@ -26,9 +26,6 @@ class Fields:
     def __init__(self, values: Mapping[str, Any]) -> None:
         self._values = {name: value for name, value in values.items() if value not in (None, "")}
 
-    def __repr__(self) -> str:
-        return f"<Fields {', '.join(self._values) or 'none'}>"
-
     def text(self, name: str) -> str:
         """Return a text that must be there."""
         value = self.optional_text(name)

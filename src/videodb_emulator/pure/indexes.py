@@ -28,7 +28,7 @@ class Event:
 
 @dataclass(slots=True)
 class Alert:
-    """An event that is looked for in one index. `connection_id` None tells nobody; the callback is never called."""
+    """An event that is looked for in one index, for a connection or nobody (None); the callback is never called."""
 
     alert_id: str
     event: Event

@@ -27,9 +27,6 @@ class Library:
             "is_public": False,
         }
 
-    def __repr__(self) -> str:
-        return f"<Library {self.collection_id}: {len(self._videos)} videos>"
-
     @property
     def collection_id(self) -> str:
         """The id of the collection."""

@@ -35,9 +35,6 @@ class Pipeline:
         self._records = records
         self._playing: Iterator[Segment] | None = None
 
-    def __repr__(self) -> str:
-        return f"<Pipeline of {self._source.rtstream_id}: {'running' if self.running else 'stopped'}>"
-
     @property
     def running(self) -> bool:
         """Whether segments are coming."""

@@ -93,7 +93,7 @@ def parse(content: bytes, *, source: str) -> tuple[Scenario, list[Skipped]]:
     """Read an events file as a scenario at its own pace, and list the lines that could not be used.
 
     The first event comes at once; a line without a time comes right after the one before, and a clock that went
-    back waits for nobody. `source` names the scenario.
+    back adds no pause. `source` names the scenario.
     """
     recorded: list[Recorded] = []
     skipped: list[Skipped] = []

@@ -34,9 +34,6 @@ class Records:
         self._newest_first = newest_first
         self._kept: deque[Segment] = deque(maxlen=_KEPT)
 
-    def __repr__(self) -> str:
-        return f"<Records: {len(self._kept)}>"
-
     def add(self, moment: Segment) -> None:
         """Keep one that is later than all before."""
         self._kept.append(moment)

@@ -9,7 +9,7 @@ for an export only triggers it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from videodb_emulator.pure.agenda import Agenda
@@ -35,9 +35,6 @@ FOLLOWS: Mapping[str, frozenset[str]] = {
 }
 """Which states may come after which."""
 
-
-SHOWN: Mapping[str, str] = {"exported": "stopped"}
-"""The status that REST gives for a state, where it is not the state's own name."""
 
 _CATEGORIES = {
     "mic": "mic",
@@ -69,7 +66,7 @@ class Channel:
 
     def body(self) -> dict[str, Any]:
         """Return what a session says of it."""
-        return {name: getattr(self, name) for name in ("channel_id", "type", "name", "store", "is_primary")}
+        return asdict(self)
 
 
 def channel_of(request: Fields) -> Channel:
@@ -106,7 +103,7 @@ class Session:
     @property
     def status(self) -> str:
         """What REST says of its state."""
-        return SHOWN.get(self.state, self.state)
+        return "stopped" if self.state == "exported" else self.state
 
     @property
     def primary_video_channel_id(self) -> str | None:
@@ -162,9 +159,6 @@ class Sessions:
         self._entropy = entropy
         self._sessions: dict[str, Session] = {}
 
-    def __repr__(self) -> str:
-        return f"<Sessions: {len(self._sessions)}>"
-
     def create(self, request: Fields, now_s: float) -> dict[str, Any]:
         """Make a session. Raises `Refusal` 400 without an `end_user_id`."""
         session = Session(
@@ -177,7 +171,7 @@ class Sessions:
             now_s,
         )
         self._sessions[session.id] = session
-        self._tell(session)
+        self._publish(session)
         return session.summary()
 
     def get(self, session_id: str) -> Session:
@@ -246,7 +240,7 @@ class Sessions:
         return {"session_id": session.id, "video_channel_id": channel_id, "export_status": "exporting"}
 
     def fail(self, session: Session, code: str, message: str, now_s: float) -> None:
-        """Let a session fail, as when its recorder dies. Raises `Refusal` 400 if it is over."""
+        """Let a session fail, as when its recorder is gone. Raises `Refusal` 400 if it is over."""
         _expect(session, "failed", "fail")
         session.error = {"code": code, "message": message}
         session.export_status = session.export_status and "failed"
@@ -262,11 +256,8 @@ class Sessions:
             self._streams.open(one.channel_id, [one.type], now_s, store=one.store, channel_id=one.category)
             for one in session.channels
         ]
-        heard = [
-            {"rtstream_id": stream.id, "name": stream.name, "media_types": stream.media_types}
-            for stream in session.streams
-        ]
-        self._enter(session, "active", rtstreams=heard)
+        listed = [{"rtstream_id": one.id, "name": one.name, "media_types": one.media_types} for one in session.streams]
+        self._enter(session, "active", rtstreams=listed)
 
     def _finalise(self, session: Session, now_s: float) -> None:
         if not _may(session, "stopped"):
@@ -295,9 +286,9 @@ class Sessions:
 
     def _enter(self, session: Session, state: str, **data: Any) -> None:
         session.state = state
-        self._tell(session, **data)
+        self._publish(session, **data)
 
-    def _tell(self, session: Session, **data: Any) -> None:
+    def _publish(self, session: Session, **data: Any) -> None:
         event = session_event(session.state, session.id, **data)
         ids = [session.connection_id]
         if session.state == "exported" and session.export_connection_id not in (None, session.connection_id):

@@ -116,9 +116,6 @@ class Streams:
         self._entropy = entropy
         self._streams: dict[str, RTStream] = {}
 
-    def __repr__(self) -> str:
-        return f"<Streams: {len(self._streams)}>"
-
     def open(
         self,
         name: str,

@@ -9,7 +9,7 @@ A placeholder is a word in braces inside any string of a frame:
 | `{now_ms}`, `{now_s}`, `{now_iso}` | the time at which the frame is sent |
 
 The two numeric times take an offset in their own unit: `{now_ms-2400}`, `{now_s+0.5}`. A number that is the whole
-string becomes a JSON number. A word that nobody knows is an error, otherwise a typing mistake would only show on
+string becomes a JSON number. An unknown word is an error, otherwise a typing mistake would only show on
 the wire. Other braces are left alone, so a JSON document is a fine text.
 """
 
@@ -32,14 +32,11 @@ _NAMED = frozenset({"rtstream", "video", "index"})
 
 
 class Cast:
-    """The ids of one performance: whoever is named twice gets the same id twice."""
+    """The ids of one performance: a name that comes twice gets the same id twice."""
 
     def __init__(self, entropy: Entropy) -> None:
         self._entropy = entropy
         self._ids: dict[tuple[str, str], str] = {}
-
-    def __repr__(self) -> str:
-        return f"<Cast {self.session_id}: {len(self._ids)} ids>"
 
     def id(self, kind: str, name: str) -> str:
         """Return the id of that name, made on first use."""

@@ -28,9 +28,6 @@ class Transcription:
         self._created_at: str | None = None
         self._updated_at: str | None = None
 
-    def __repr__(self) -> str:
-        return f"<Transcription of {self._source.rtstream_id}: {self.status}>"
-
     @property
     def status(self) -> str:
         """Running, stopped, or not_configured if it never ran."""

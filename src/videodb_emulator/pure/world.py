@@ -1,4 +1,4 @@
-"""The WebSocket side without its sockets: which URLs and connections are good, and what is said on them.
+"""The WebSocket side without its sockets: which URLs and connections are good, and what is sent on them.
 
 The rules, each of which a client can rely on:
 
@@ -83,7 +83,7 @@ class World:
         return token
 
     def redeem_token(self, token: str, now_s: float) -> bool:
-        """Use a token up; tell whether it was good."""
+        """Use a token up; return whether it was good."""
         issued_s = self._tokens.pop(token, None)
         return issued_s is not None and self._alive(issued_s, now_s)
 
@@ -112,13 +112,13 @@ class World:
         self._plan_step(self.performance, now_s)
 
     def disconnected(self, connection_id: str) -> int:
-        """Close the connection; return how many events of a running session nobody will hear now."""
+        """Close the connection; return how many events of a running session are lost now."""
         self._connection_ids.pop(connection_id, None)
         if self.performance is None or self.performance.connection_id != connection_id:
             return 0
         return len(self.performance.cues)
 
-    # -- what is said
+    # -- what is sent
 
     @property
     def playing(self) -> Performance | None:
