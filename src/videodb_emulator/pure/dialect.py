@@ -80,7 +80,13 @@ TIME_UNITS: Mapping[str, Callable[[float], float]] = {
 
 VISUAL_CHANNELS = ("visual_index", "scene_index")
 
-REBINDS = ("allow", "ignore", "reject")
+REBINDS: Mapping[str, Callable[[list[str], str], list[str]] | None] = {
+    "allow": lambda _bound, new: [new],
+    "ignore": lambda bound, _new: bound,
+    "reject": None,
+    "duplicate": lambda bound, new: [*bound, new],
+}
+"""Which connections a running transcription sends to after a second start for `new`; None: it is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +98,6 @@ class Dialect:
     visual_channel: str = "visual_index"
     alert_shape: str = "A"
     rebind: str = "allow"
-    """What a second start of a running transcription does: move its events to the connection id that comes with it,
-    nothing, or fail with 400."""
 
     def __post_init__(self) -> None:
         for name, known in _KNOWN.items():

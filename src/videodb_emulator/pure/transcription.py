@@ -6,6 +6,7 @@ and the records stay.
 
 from typing import Any
 
+from videodb_emulator.pure.dialect import REBINDS
 from videodb_emulator.pure.fields import Fields, Refusal
 from videodb_emulator.pure.ids import iso
 from videodb_emulator.pure.pipeline import Pipeline, Source
@@ -23,7 +24,7 @@ class Transcription:
         self._source = source
         self._records = Records()
         self._pipeline = Pipeline(source, SPEECH, self._publish, self._records)
-        self._connection_id: str | None = None
+        self._connection_ids: list[str] = []
         self._engine = "assemblyai"
         self._created_at: str | None = None
         self._updated_at: str | None = None
@@ -40,15 +41,15 @@ class Transcription:
 
         A second start without a connection id moves nothing.
         """
-        connection_id = request.optional_text("ws_connection_id")
-        rebind = self._source.dialect.rebind
+        connection_id, rebind = request.optional_text("ws_connection_id"), REBINDS[self._source.dialect.rebind]
         if not self._pipeline.running:
-            self._connection_id = connection_id
+            self._connection_ids = [connection_id] if connection_id else []
             self._engine = request.optional_text("engine") or self._engine
-        elif rebind == "reject":
+            self._created_at = self._created_at or iso(now_s)
+        elif rebind is None:
             raise Refusal(400, "transcription is running already")
-        elif rebind == "allow" and connection_id is not None:
-            self._connection_id = connection_id
+        elif connection_id is not None:
+            self._connection_ids = rebind(self._connection_ids, connection_id)
         self._pipeline.start(now_s)
         return self._changed(now_s)
 
@@ -59,7 +60,6 @@ class Transcription:
 
     def _changed(self, now_s: float) -> dict[str, Any]:
         self._updated_at = iso(now_s)
-        self._created_at = self._created_at or self._updated_at
         return {"status": self.status, "engine": self._engine, "updated_at": self._updated_at}
 
     def state(self) -> dict[str, Any]:
@@ -82,7 +82,8 @@ class Transcription:
 
     def _publish(self, segment: Segment) -> None:
         event = self._source.event("transcript", segment, is_final=segment.is_final)
-        self._source.agenda.send(self._connection_id, event)
+        for connection_id in self._connection_ids:
+            self._source.agenda.send(connection_id, event)
 
 
 def _record(segment: Segment) -> dict[str, Any]:

@@ -70,7 +70,7 @@ def emulator() -> None:
 @_dialect_option("--time-unit", TIME_UNITS, "Of the times in events of streams that were started over REST.")
 @_dialect_option("--visual-channel", VISUAL_CHANNELS, "What their visual indexes call themselves.")
 @_dialect_option("--alert-shape", ALERT_SHAPES, "Which of the documented forms their alerts have.")
-@_dialect_option("--rebind", REBINDS, "Whether a second start moves a transcript to another connection.")
+@_dialect_option("--rebind", REBINDS, "What a second start of a transcript does with its connection.")
 def serve(port: int, speed: float, name: str, plan: str, **dialect: str) -> None:
     """Serve a scripted capture session and the API around it; any non-empty key is accepted.
 

@@ -83,6 +83,28 @@ def test_a_dialect_may_ignore_a_second_start() -> None:
     assert {who for who, _ in stream.heard(FIRST.lasts_s)} == {"old"}
 
 
+def test_a_dialect_may_send_to_both_connections_after_a_second_start() -> None:
+    stream = Stream(rebind="duplicate")
+    stream.transcribe(0.0, "old")
+    stream.transcribe(0.0, "new")
+    assert [who for who, _ in stream.heard(FIRST.lasts_s / 2)] == ["old", "new"]
+
+
+def test_a_second_start_for_the_same_connection_doubles_its_events_where_starts_are_duplicated() -> None:
+    stream = Stream(rebind="duplicate")
+    stream.transcribe(0.0, "ours")
+    stream.transcribe(0.0, "ours")
+    assert [who for who, _ in stream.heard(FIRST.lasts_s / 2)] == ["ours", "ours"]
+    stream.heard(FIRST.lasts_s)
+    assert stream.transcription.page(Fields({}))["total_count"] == 1
+
+
+def test_a_stream_that_stops_leaves_a_transcription_that_never_ran_not_configured() -> None:
+    stream = Stream()
+    stream.stream.stop(1.0)
+    assert stream.transcription.state()["status"] == "not_configured"
+
+
 def test_a_dialect_may_refuse_a_second_start_but_not_one_after_a_stop() -> None:
     stream = Stream(rebind="reject")
     stream.transcribe(0.0, "old")
