@@ -16,7 +16,7 @@ SPEED = 50.0
 
 
 @asynccontextmanager
-async def at_work(**dialect: str) -> AsyncIterator[tuple[Emulator, ClientConnection, dict[str, str]]]:
+async def at_work(**dialect: Any) -> AsyncIterator[tuple[Emulator, ClientConnection, dict[str, str]]]:
     """An emulator, a connection, and the ids of an active session with all that can hang on it."""
     async with (
         running_emulator(None, speed=SPEED, dialect=Dialect(**dialect)) as emulator,

@@ -14,7 +14,7 @@ from videodb_emulator.pure.indexes import SceneIndex
 class Stream:
     """A connected stream, and what anyone hears of it."""
 
-    def __init__(self, speed: float = 1.0, **dialect: str) -> None:
+    def __init__(self, speed: float = 1.0, **dialect: Any) -> None:
         self.account = Account(Agenda(speed), Dialect(**dialect))
         self.stream = self.account.streams.open("mic:default", ["audio"], 0.0, store=True, channel_id="mic")
         self.transcription = self.stream.transcription

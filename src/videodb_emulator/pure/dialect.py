@@ -89,20 +89,41 @@ REBINDS: Mapping[str, Callable[[list[str], str], list[str]] | None] = {
 """Which connections a running transcription sends to after a second start for `new`; None: it is refused."""
 
 
+RECORD_ORDERS: Mapping[str, bool | None] = {"mixed": None, "oldest": False, "newest": True}
+"""Whether the newest record comes first; None: of an index it does, of a transcript it does not."""
+
+RANGES: Mapping[str, Callable[[float, float], tuple[float, float]]] = {
+    "overlap": lambda start_s, end_s: (start_s, end_s),
+    "start": lambda start_s, _end_s: (start_s, start_s),
+    "end": lambda _start_s, end_s: (end_s, end_s),
+}
+"""Which part of a record, from and to, has to touch the time that a query's `start` and `end` ask for."""
+
+LARGEST_PAGE = 1000
+
+
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How one backend speaks and behaves, each field a key of its table above."""
+    """How one backend speaks and behaves; a text is a key of its table above."""
 
     time_unit: str = "ms"
     """Of `start`, `end` and `timestamp` in events; REST has unix seconds in every dialect."""
     visual_channel: str = "visual_index"
     alert_shape: str = "A"
     rebind: str = "allow"
+    record_order: str = "mixed"
+    range_by: str = "overlap"
+    record_lag_s: float = 0.0
+    """From the live event until its record can be read, at speed 1; below 0 the record is there before the event."""
+    page_cap: int = LARGEST_PAGE
+    """The most records on a page, whatever a query asks for."""
 
     def __post_init__(self) -> None:
         for name, known in _KNOWN.items():
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} is {getattr(self, name)!r}, it must be one of {', '.join(known)}")
+        if self.page_cap < 1:
+            raise ValueError(f"page_cap is {self.page_cap}, it must be positive")
 
     def time(self, unix_s: float) -> float:
         """Return a time as events spell it."""
@@ -118,4 +139,6 @@ _KNOWN = {
     "visual_channel": VISUAL_CHANNELS,
     "alert_shape": ALERT_SHAPES,
     "rebind": REBINDS,
+    "record_order": RECORD_ORDERS,
+    "range_by": RANGES,
 }

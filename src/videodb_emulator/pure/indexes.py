@@ -10,7 +10,6 @@ from typing import Any
 from videodb_emulator.pure.dialect import FiredAlert
 from videodb_emulator.pure.fields import Fields, Refusal
 from videodb_emulator.pure.pipeline import Pipeline, Source
-from videodb_emulator.pure.records import Records
 from videodb_emulator.pure.script import SCENES, SUMMARIES, Segment
 
 _OF_SOUND = "transcript"
@@ -61,12 +60,11 @@ class SceneIndex:
     sandbox_id: str | None
     connection_id: str | None
     _alerts: dict[str, Alert] = field(default_factory=dict, init=False)
-    _records: Records = field(default_factory=lambda: Records(newest_first=True), init=False)
     _pipeline: Pipeline = field(init=False)
 
     def __post_init__(self) -> None:
         lines = SUMMARIES if self.extraction_type == _OF_SOUND else SCENES
-        self._pipeline = Pipeline(self.source, lines, self._publish, self._records)
+        self._pipeline = Pipeline(self.source, lines, self._publish, newest_first=True)
 
     @property
     def channel(self) -> str:
@@ -94,8 +92,8 @@ class SceneIndex:
         self._pipeline.stop()
 
     def page(self, query: Fields) -> dict[str, Any]:
-        """Return a page of records, newest first as in recorded answers. Raises `Refusal` 400."""
-        page = self._records.page(query)
+        """Return a page of records, newest first as in recorded answers unless the dialect says otherwise."""
+        page = self._pipeline.records.page(query)
         records = [{"start": one.start_s, "end": one.end_s, "description": one.text} for one in page.records]
         return {"scene_index_records": records, "next_page": page.more}
 

@@ -24,15 +24,23 @@ class Source(NamedTuple):
 
 
 class Pipeline:
-    """Plays the lines again and again while it runs; `publish` gets every segment when it is ready."""
+    """Plays the lines again and again while it runs; `publish` gets every segment, `records` keeps the final ones.
+
+    Which comes first, and how much later the other one, is a matter of the dialect.
+    """
 
     def __init__(
-        self, source: Source, lines: Sequence[Line], publish: Callable[[Segment], None], records: Records
+        self,
+        source: Source,
+        lines: Sequence[Line],
+        publish: Callable[[Segment], None],
+        *,
+        newest_first: bool = False,
     ) -> None:
+        self.records = Records(source.dialect, newest_first=newest_first)
         self._source = source
         self._lines = lines
         self._publish = publish
-        self._records = records
         self._playing: Iterator[Segment] | None = None
 
     @property
@@ -53,11 +61,15 @@ class Pipeline:
     def _plan_next(self, playing: Iterator[Segment]) -> None:
         segment = next(playing)
 
-        def finish(_due_s: float) -> None:
+        def finish(due_s: float) -> None:
             if self._playing is playing:  # otherwise it was stopped, and perhaps started anew, since this was planned
-                if segment.is_final:
-                    self._records.add(segment)
-                self._publish(segment)
+                self._finish(segment, due_s)
                 self._plan_next(playing)
 
         self._source.agenda.at(segment.end_s, finish)
+
+    def _finish(self, segment: Segment, now_s: float) -> None:
+        agenda, lag_s = self._source.agenda, self._source.dialect.record_lag_s
+        if segment.is_final:
+            agenda.after(max(0.0, lag_s), now_s, lambda _due_s: self.records.add(segment))
+        agenda.after(max(0.0, -lag_s), now_s, lambda _due_s: self._publish(segment))

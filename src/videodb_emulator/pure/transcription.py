@@ -22,8 +22,7 @@ class Transcription:
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._records = Records()
-        self._pipeline = Pipeline(source, SPEECH, self._publish, self._records)
+        self._pipeline = Pipeline(source, SPEECH, self._publish)
         self._connection_ids: list[str] = []
         self._engine = "assemblyai"
         self._created_at: str | None = None
@@ -68,10 +67,10 @@ class Transcription:
         return {"status": self.status, "engine": self._engine, "language": "en", **times}
 
     def page(self, query: Fields) -> dict[str, Any]:
-        """Return a page of final lines, oldest first; another engine has none. Raises `Refusal` 400."""
+        """Return a page of final lines, oldest first unless the dialect says otherwise; another engine has none."""
         engine = query.optional_text("engine") or self._engine
         mine = engine == self._engine or {engine, self._engine} <= _ONE_ENGINE
-        page = (self._records if mine else Records()).page(query)
+        page = (self._pipeline.records if mine else Records(self._source.dialect)).page(query)
         return {
             "transcription_records": [_record(segment) for segment in page.records],
             "next_page": page.more,

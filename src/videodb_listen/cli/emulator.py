@@ -16,7 +16,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from videodb_emulator.pure.dialect import ALERT_SHAPES, REBINDS, TIME_UNITS, VISUAL_CHANNELS, Dialect
+from videodb_emulator.pure.chaos import seconds
+from videodb_emulator.pure.dialect import (
+    ALERT_SHAPES,
+    LARGEST_PAGE,
+    RANGES,
+    REBINDS,
+    RECORD_ORDERS,
+    TIME_UNITS,
+    VISUAL_CHANNELS,
+    Dialect,
+)
 from videodb_listen.cli.recorder import recorder
 from videodb_listen.cli.trigger import trigger
 from videodb_listen.errors import ConfigurationError
@@ -32,6 +42,13 @@ def _positive(_context: click.Context, _parameter: click.Parameter, value: float
     if not value > 0:  # this way round NaN is refused, too
         raise click.BadParameter(f"{value} is not more than 0.")
     return value
+
+
+def _lag(_context: click.Context, _parameter: click.Parameter, value: str) -> float:
+    try:
+        return -seconds(value[1:]) if value.startswith("-") else seconds(value)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.") from error
 
 
 _port = click.option(
@@ -71,7 +88,27 @@ def emulator() -> None:
 @_dialect_option("--visual-channel", VISUAL_CHANNELS, "What their visual indexes call themselves.")
 @_dialect_option("--alert-shape", ALERT_SHAPES, "Which of the documented forms their alerts have.")
 @_dialect_option("--rebind", REBINDS, "What a second start of a transcript does with its connection.")
-def serve(port: int, speed: float, name: str, plan: str, **dialect: str) -> None:
+@_dialect_option("--record-order", RECORD_ORDERS, "Of records over REST; mixed: of indexes the newest first.")
+@_dialect_option(
+    "--range-by", RANGES, "Which part of a record must lie between `start` and `end`."
+)
+@click.option(
+    "--record-lag",
+    "record_lag_s",
+    default="0",
+    show_default=True,
+    metavar="TIME",
+    callback=_lag,
+    help="From a live event until its record is there, e.g. 5s; -2s: the record is there before the event.",
+)
+@click.option(
+    "--page-cap",
+    type=click.IntRange(1, LARGEST_PAGE),
+    default=LARGEST_PAGE,
+    show_default=True,
+    help="The most records on a page, whatever is asked for.",
+)
+def serve(port: int, speed: float, name: str, plan: str, **dialect: Any) -> None:
     """Serve a scripted capture session and the API around it; any non-empty key is accepted.
 
     The first line on stdout is VIDEO_DB_API=http://127.0.0.1:PORT. The scripted session starts when a client connects.

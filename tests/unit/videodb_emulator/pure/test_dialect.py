@@ -9,10 +9,15 @@ from videodb_emulator.pure.dialect import ALERT_SHAPES, Dialect, FiredAlert, ses
 FIRED = FiredAlert("rts-1", "ix-1", "secret", "look for secrets", "a key", 1000, 3000)
 
 
-@pytest.mark.parametrize("field", ["time_unit", "visual_channel", "alert_shape", "rebind"])
+@pytest.mark.parametrize("field", ["time_unit", "visual_channel", "alert_shape", "rebind", "record_order", "range_by"])
 def test_a_choice_that_nobody_knows_is_refused(field: str) -> None:
     with pytest.raises(ValueError, match=f"{field} is 'nonsense'"):
-        Dialect(**{field: "nonsense"})
+        Dialect(**{field: "nonsense"})  # type: ignore[arg-type]
+
+
+def test_a_page_that_holds_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="page_cap is 0"):
+        Dialect(page_cap=0)
 
 
 @given(st.floats(1e9, 2e9))
