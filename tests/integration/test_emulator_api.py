@@ -239,7 +239,8 @@ async def test_events_for_a_closed_connection_are_dropped_but_the_records_stay(
 
 
 @pytest.mark.parametrize(
-    ("rebind", "status", "moved"), [("allow", 200, True), ("ignore", 200, False), ("reject", 400, False)]
+    ("rebind", "status", "moved"),
+    [("allow", 200, True), ("ignore", 200, False), ("reject", 400, False), ("duplicate", 200, True)],
 )
 async def test_a_second_start_of_a_transcript_does_what_the_dialect_says(rebind: str, status: int, moved: bool) -> None:
     async with at_work(rebind=rebind) as (emulator, first, ids), client(emulator) as (second, second_id):

@@ -51,12 +51,17 @@ def both_slashes(method: str, path: str, endpoint: Endpoint) -> list[BaseRoute]:
     return [Route(path + slash, endpoint, methods=[method]) for slash in ("", "/")]
 
 
-def routes(account: Account, clock: Callable[[], float], changed: Callable[[], None]) -> list[BaseRoute]:
-    """Return a route for every operation; `changed` is called after each, when there may be something to send."""
+def routes(
+    account: Account, admit: Callable[[Request], None], clock: Callable[[], float], changed: Callable[[], None]
+) -> list[BaseRoute]:
+    """Return a route for every operation.
+
+    `admit` raises what a request is refused with; `changed` is called after each that is not.
+    """
 
     def endpoint(operation: Operation) -> Endpoint:
         async def answer(request: Request) -> JSONResponse:
-            authenticate(request, account, clock())
+            admit(request)
             body = parse(await request.body())
             call = Call(account, request.path_params, Fields(request.query_params), body, clock())
             data = operation.answer(call)

@@ -58,6 +58,7 @@ class Emulator:
         self._wires: dict[str, Wire] = {}
         self._reported: set[str] = set()
         self._changed = asyncio.Event()
+        account.streams.open_others(self._clock())
         self.app = Starlette(routes=self._routes(), exception_handlers=HANDLERS)
         self.app.router.redirect_slashes = False
         self.idle = asyncio.Event()
@@ -70,20 +71,23 @@ class Emulator:
         return [
             *both_slashes("GET", "/collection/{collection_id}/websocket", self._get_websocket),
             *both_slashes("POST", "/emulator/trigger", self._trigger),
-            *routes(self.account, self._clock, self._changed.set),
+            *routes(self.account, self._admit, self._clock, self._changed.set),
             WebSocketRoute("/realtime", self._realtime),
         ]
 
     # -- REST
 
+    def _admit(self, request: Request) -> None:
+        authenticate(request, self.account, self._clock())
+        if not request.url.path.startswith("/emulator/"):  # what is ours is never refused
+            refuse(request, self._chaos.refuses())
+
     async def _get_websocket(self, request: Request) -> JSONResponse:
         authenticate(request, self.account, self._clock())
         self.account.library.collection(request.path_params["collection_id"])
-        if (fault := self._chaos.answer()) is not None:
-            headers = None if fault.delay_s is None else {"Retry-After": str(math.ceil(fault.delay_s))}
-            raise HTTPException(fault.code, "planned chaos", headers)
+        refuse(request, self._chaos.refuses_url())
         token = self.world.issue_token(self._clock())
-        if self._chaos.expires():
+        if self._chaos.expires_url():
             self.world.redeem_token(token, self._clock())
         return success({"websocket_url": f"{self.base_url.replace('http', 'ws', 1)}/realtime?token={token}"})
 
@@ -109,13 +113,24 @@ class Emulator:
         await websocket.accept()
         wire = Wire(websocket, self.transports[websocket.scope["client"]])
         faults = self._chaos.accepted()
-        tasks = [asyncio.create_task(wire.closed()), asyncio.create_task(wire.inject(faults))]
+        self._plan_stops(fault for fault in faults if fault.name == "owner-stop")
+        mine = [fault for fault in faults if fault.name != "owner-stop"]
+        tasks = [asyncio.create_task(wire.closed()), asyncio.create_task(wire.inject(mine))]
         try:
-            await self._talk(wire, tasks[0], sum(fault.delay_s or 0 for fault in faults))
+            await self._talk(wire, tasks[0], sum(fault.delay_s or 0 for fault in mine))
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
+
+    def _plan_stops(self, faults: Iterable[Fault]) -> None:
+        """Let the owner stop every transcription when it is planned, also if the connection is gone by then."""
+        for fault in faults:
+            self.account.agenda.at(self._clock() + fault.at_s, self._stop_transcriptions)
+        self._changed.set()
+
+    def _stop_transcriptions(self, now_s: float) -> None:
+        log.info("fault: %d transcriptions are stopped by their owner", self.account.streams.stop_transcriptions(now_s))
 
     async def _talk(self, wire: Wire, left: asyncio.Task[None], hello_delay_s: float) -> None:
         """Say hello and be there until the client is gone."""
@@ -184,6 +199,14 @@ class Emulator:
                 log.info("connection %s is not there; events for it are dropped", connection_id)
         if playing is not None and playing.over:
             log.info("session %s is over: %d sent, %d dropped", playing.name, playing.sent, playing.dropped)
+
+
+def refuse(request: Request, fault: Fault | None) -> None:
+    """Raise the planned answer to a request; None: there is none."""
+    if fault is not None:
+        log.info("fault: %s answers %s %s with %d", fault.name, request.method, request.url.path, fault.code)
+        headers = None if fault.delay_s is None else {"Retry-After": str(math.ceil(fault.delay_s))}
+        raise HTTPException(fault.code, "planned chaos", headers)
 
 
 @asynccontextmanager

@@ -117,6 +117,8 @@ class Dialect:
     """From the live event until its record can be read, at speed 1; below 0 the record is there before the event."""
     page_cap: int = LARGEST_PAGE
     """The most records on a page, whatever a query asks for."""
+    other_streams: int = 0
+    """How many streams of another owner a listing of streams has."""
 
     def __post_init__(self) -> None:
         for name, known in _KNOWN.items():

@@ -125,12 +125,29 @@ class Streams:
         store: bool,
         channel_id: str | None = None,
         sample_rate: float = 30,
+        collection_id: str | None = None,
     ) -> RTStream:
-        """Connect a new stream."""
+        """Connect a new stream; `collection_id` None is the account's own."""
         source = Source(self._agenda, self._dialect, new_id("rtstream", self._entropy), name)
-        stream = RTStream(source, self._library.collection_id, media_types, store, sample_rate, channel_id, now_s)
+        owner = collection_id or self._library.collection_id
+        stream = RTStream(source, owner, media_types, store, sample_rate, channel_id, now_s)
         self._streams[stream.id] = stream
         return stream
+
+    def open_others(self, now_s: float) -> None:
+        """Connect the streams of another owner that the dialect lists: they work, and nobody here hears of it."""
+        collection_id = new_id("collection", self._entropy)
+        for _ in range(self._dialect.other_streams):
+            stream = self.open("mic:default", ["audio"], now_s, store=False, collection_id=collection_id)
+            stream.transcription.start(Fields({}), now_s)
+
+    def stop_transcriptions(self, now_s: float) -> int:
+        """Stop every transcription of this account that runs, as its owner would; return how many."""
+        own = [one for one in self._streams.values() if one.collection_id == self._library.collection_id]
+        running = [one.transcription for one in own if one.transcription.status == "running"]
+        for transcription in running:
+            transcription.stop(now_s)
+        return len(running)
 
     def create(self, request: Fields, now_s: float) -> dict[str, Any]:
         """Connect the stream that a request describes; its sound is transcribed unless it says otherwise."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from videodb_emulator.pure.chaos import seconds
+from videodb_emulator.pure.chaos import EXAMPLES, ChaosError, parse, seconds
 from videodb_emulator.pure.dialect import (
     ALERT_SHAPES,
     LARGEST_PAGE,
@@ -72,7 +72,25 @@ def emulator() -> None:
     """
 
 
-@emulator.command()
+_ENTRIES = "\n".join(f"  {example:<17}{meaning}" for example, meaning in EXAMPLES.items())
+_SERVE = f"""Serve a scripted capture session and the API around it; any non-empty key is accepted.
+
+The first line on stdout is VIDEO_DB_API=http://127.0.0.1:PORT. The scripted session starts when a client connects.
+
+\b
+A PLAN of faults has commas between its entries:
+{_ENTRIES}
+@TIME counts from the moment the connection was accepted. An entry is
+for the first connection; #2 behind it: for the second, #*: for every one.
+rest and expire-url come before the connection that they are for, api
+comes from then until the next one:
+
+\b
+  emulator serve --chaos 'drop@3s,rest:500x2#2,close:1012@5s#2'
+"""
+
+
+@emulator.command(help=_SERVE)
 @_port
 @_speed
 @click.option(
@@ -89,9 +107,7 @@ def emulator() -> None:
 @_dialect_option("--alert-shape", ALERT_SHAPES, "Which of the documented forms their alerts have.")
 @_dialect_option("--rebind", REBINDS, "What a second start of a transcript does with its connection.")
 @_dialect_option("--record-order", RECORD_ORDERS, "Of records over REST; mixed: of indexes the newest first.")
-@_dialect_option(
-    "--range-by", RANGES, "Which part of a record must lie between `start` and `end`."
-)
+@_dialect_option("--range-by", RANGES, "Which part of a record must lie between `start` and `end`.")
 @click.option(
     "--record-lag",
     "record_lag_s",
@@ -108,31 +124,15 @@ def emulator() -> None:
     show_default=True,
     help="The most records on a page, whatever is asked for.",
 )
+@click.option(
+    "--other-streams",
+    type=click.IntRange(0, 1000),
+    default=0,
+    show_default=True,
+    help="How many streams of another owner are listed.",
+)
 def serve(port: int, speed: float, name: str, plan: str, **dialect: Any) -> None:
-    """Serve a scripted capture session and the API around it; any non-empty key is accepted.
-
-    The first line on stdout is VIDEO_DB_API=http://127.0.0.1:PORT. The scripted session starts when a client connects.
-
-    \b
-    A PLAN of faults has commas between its entries:
-      drop@3s          end the TCP stream without a Close
-      rst@5s           reset the TCP connection
-      close:1011@4s    send a Close with this code
-      freeze@6s        neither read nor send any more
-      duplicate@2s     send the next event twice
-      truncate@3s      send half of the next event, then end the stream
-      hello-delay:15s  say the connection id this late
-      rest:500x2       refuse two requests for a WebSocket URL
-      rest:429:2s      the same, once, with a Retry-After
-      expire-url       hand out one WebSocket URL that is expired
-    @TIME counts from the moment the connection was accepted. An entry is
-    for the first connection; #2 behind it: for the second, #*: for every one.
-    rest and expire-url come before the connection that they are for:
-
-    \b
-      emulator serve --chaos 'drop@3s,rest:500x2#2,close:1012@5s#2'
-    """
-    from videodb_emulator.pure.chaos import ChaosError, parse
+    """Serve a scripted capture session and the API around it."""
     from videodb_emulator.pure.scenario import ScenarioError
     from videodb_emulator.scenarios.files import bundled, load
 

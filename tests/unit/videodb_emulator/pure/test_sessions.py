@@ -162,6 +162,13 @@ def test_a_session_stopped_before_its_media_came_has_no_streams_and_no_export() 
     assert recording.body["rtstreams"] == []
 
 
+def test_a_session_names_the_connection_that_it_reports_to() -> None:
+    recording = Recording()
+    assert recording.body["ws_connection_id"] == "ours"
+    recording.start(0.0, ws_connection_id="other")
+    assert recording.body["ws_connection_id"] == "other"
+
+
 def test_the_first_channel_marked_as_primary_is_it() -> None:
     camera = {"channel_id": "camera:1", "type": "video", "is_primary": True}
     assert Recording(MIC, DISPLAY, camera).stopped().body["primary_video_channel_id"] == "camera:1"

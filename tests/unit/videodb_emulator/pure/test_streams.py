@@ -32,6 +32,30 @@ def test_only_a_stopped_stream_that_was_stored_has_a_recording() -> None:
         streams.export(stream.stream, Fields({}))
 
 
+def test_another_owners_streams_are_listed_and_transcribed_and_nobody_here_hears_of_them() -> None:
+    stream = Stream(other_streams=2)
+    stream.account.streams.open_others(0.0)
+    stream.transcribe(0.0)
+    assert {who for who, _ in stream.heard(10.0)} == {"ours"}
+    listed = stream.account.streams.page(Fields({}))["results"]
+    others = [one for one in listed if one["collection_id"] != stream.account.library.collection_id]
+    assert (len(listed), len(others)) == (3, 2)
+    kept = stream.account.streams.get(others[0]["id"]).transcription.page(Fields({}))
+    assert kept["total_count"] > 0
+
+
+def test_an_owner_stops_the_transcriptions_of_the_account_and_no_others() -> None:
+    stream = Stream(other_streams=1)
+    streams = stream.account.streams
+    quiet = streams.open("quiet", ["audio"], 0.0, store=False)
+    streams.open_others(0.0)
+    (other,) = set(streams._streams) - {stream.stream.id, quiet.id}
+    stream.transcribe(0.0)
+    assert streams.stop_transcriptions(1.0) == 1
+    found = [one.transcription.state()["status"] for one in (stream.stream, quiet, streams.get(other))]
+    assert found == ["stopped", "not_configured", "running"]
+
+
 def test_streams_are_found_by_status_and_name_and_ordered() -> None:
     account = Account(Agenda())
     for now_s, name in enumerate(["Door", "Yard", "Back door"]):
