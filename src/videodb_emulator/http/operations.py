@@ -103,9 +103,9 @@ def _create_index(call: Call) -> Answer:
 
 def _switch_index(call: Call) -> None:
     if call.action == "stop":
-        call.index.stop()
+        call.index.pipeline.stop()
     else:
-        call.connected_stream.index(call.names["index_id"]).start(call.now_s)
+        call.connected_stream.index(call.names["index_id"]).pipeline.start(call.now_s)
 
 
 def _switch_alert(call: Call) -> None:
@@ -157,7 +157,7 @@ OPERATIONS = (
     Operation("PATCH", f"{_SCENES}/{{index_id}}/status", _switch_index),
     Operation("GET", f"{_STREAM}/index/{{index_id}}", lambda call: call.index.body()),
     Operation("POST", _ALERTS, lambda call: call.account.create_alert(call.index, call.body)),
-    Operation("GET", _ALERTS, lambda call: {"alerts": call.index.alerts()}),
+    Operation("GET", _ALERTS, lambda call: {"alerts": [one.body() for one in call.index.alerts.values()]}),
     Operation("PATCH", f"{_ALERTS}/{{alert_id}}/status", _switch_alert),
 )
 """Everything but the WebSocket URL, which needs the server."""

@@ -66,5 +66,5 @@ class Account:
             request.optional_text("callback_url") or "",
             request.optional_text("ws_connection_id"),
         )
-        index.add_alert(alert)
+        index.alerts[alert.alert_id] = alert
         return {"alert_id": alert.alert_id}

@@ -7,7 +7,6 @@ closed, its events are lost and the records stay.
 from dataclasses import dataclass, field
 from typing import Any
 
-from videodb_emulator.pure.dialect import FiredAlert
 from videodb_emulator.pure.fields import Fields, Refusal
 from videodb_emulator.pure.pipeline import Pipeline, Source
 from videodb_emulator.pure.script import SCENES, SUMMARIES, Segment
@@ -59,12 +58,12 @@ class SceneIndex:
     name: str | None
     sandbox_id: str | None
     connection_id: str | None
-    _alerts: dict[str, Alert] = field(default_factory=dict, init=False)
-    _pipeline: Pipeline = field(init=False)
+    alerts: dict[str, Alert] = field(default_factory=dict, init=False)
+    pipeline: Pipeline = field(init=False)
 
     def __post_init__(self) -> None:
         lines = SUMMARIES if self.extraction_type == _OF_SOUND else SCENES
-        self._pipeline = Pipeline(self.source, lines, self._publish, newest_first=True)
+        self.pipeline = Pipeline(self.source, lines, self._publish, newest_first=True)
 
     @property
     def channel(self) -> str:
@@ -80,57 +79,30 @@ class SceneIndex:
             "prompt": self.prompt,
             "name": self.name,
             "sandbox_id": self.sandbox_id,
-            "status": "running" if self._pipeline.running else "stopped",
+            "status": "running" if self.pipeline.running else "stopped",
         }
-
-    def start(self, now_s: float) -> None:
-        """Run, from the first line of the script on unless it runs already."""
-        self._pipeline.start(now_s)
-
-    def stop(self) -> None:
-        """Stop; the records stay."""
-        self._pipeline.stop()
 
     def page(self, query: Fields) -> dict[str, Any]:
         """Return a page of records, newest first as in recorded answers unless the dialect says otherwise."""
-        page = self._pipeline.records.page(query)
+        page = self.pipeline.records.page(query)
         records = [{"start": one.start_s, "end": one.end_s, "description": one.text} for one in page.records]
         return {"scene_index_records": records, "next_page": page.more}
 
-    def add_alert(self, alert: Alert) -> None:
-        """Look for an event from now on."""
-        self._alerts[alert.alert_id] = alert
-
-    def alerts(self) -> list[dict[str, Any]]:
-        """Return what a listing says of all alerts, oldest first."""
-        return [alert.body() for alert in self._alerts.values()]
-
     def switch_alert(self, alert_id: str, *, enabled: bool) -> None:
         """Enable or disable an alert; raise `Refusal` 404 if there is none of that id."""
-        if alert_id not in self._alerts:
+        if alert_id not in self.alerts:
             raise Refusal(404, f"alert {alert_id} not found")
-        self._alerts[alert_id].enabled = enabled
+        self.alerts[alert_id].enabled = enabled
 
     def _publish(self, segment: Segment) -> None:
         if not segment.is_final:
             return
-        agenda, dialect = self.source.agenda, self.source.dialect
+        agenda = self.source.agenda
         agenda.send(self.connection_id, self.source.event(self.channel, segment))
-        for alert in self._alerts.values():
+        for alert in self.alerts.values():
             if segment.fires_alerts and alert.enabled:
-                agenda.send(alert.connection_id, dialect.alert(self._fired(alert.event, segment)))
-
-    def _fired(self, event: Event, segment: Segment) -> FiredAlert:
-        time = self.source.dialect.time
-        return FiredAlert(
-            rtstream_id=self.source.rtstream_id,
-            index_id=self.index_id,
-            label=event.label,
-            prompt=event.event_prompt,
-            text=segment.text,
-            start=time(segment.start_s),
-            end=time(segment.end_s),
-        )
+                fired = self.source.alert(self.index_id, alert.event.label, alert.event.event_prompt, segment)
+                agenda.send(alert.connection_id, fired)
 
 
 def index_of(source: Source, index_id: str, request: Fields) -> SceneIndex:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from videodb_emulator.pure.agenda import Agenda
-from videodb_emulator.pure.dialect import Dialect, Event, stream_event
+from videodb_emulator.pure.dialect import Dialect, Event, FiredAlert, stream_event
 from videodb_emulator.pure.records import Records
 from videodb_emulator.pure.script import Line, Segment, segments
 
@@ -19,8 +19,17 @@ class Source(NamedTuple):
 
     def event(self, channel: str, segment: Segment, **data: Any) -> Event:
         """Return the event of a segment."""
-        window = {"start": self.dialect.time(segment.start_s), "end": self.dialect.time(segment.end_s)}
-        return stream_event(channel, self.rtstream_id, self.rtstream_name, text=segment.text, **data, **window)
+        start, end = self._window(segment)
+        data = {"text": segment.text, **data, "start": start, "end": end}
+        return stream_event(channel, self.rtstream_id, self.rtstream_name, **data)
+
+    def alert(self, index_id: str, label: str, prompt: str, segment: Segment) -> Event:
+        """Return the event of an alert that fires at a segment."""
+        fired = FiredAlert(self.rtstream_id, index_id, label, prompt, segment.text, *self._window(segment))
+        return self.dialect.alert(fired)
+
+    def _window(self, segment: Segment) -> tuple[float, float]:
+        return self.dialect.time(segment.start_s), self.dialect.time(segment.end_s)
 
 
 class Pipeline:

@@ -1,7 +1,7 @@
 """RTStreams: connected or stopped, listed, exported, each with its transcription and its indexes."""
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 from videodb_emulator.pure.agenda import Agenda
@@ -16,13 +16,8 @@ from videodb_emulator.pure.transcription import Transcription
 MEDIA_TYPES = ("audio", "video")
 ACTIONS = ("start", "stop")
 
-_ORDERINGS: Mapping[str, tuple[Callable[["RTStream"], Any], bool]] = {
-    "created_at": (lambda stream: stream.created_s, False),
-    "-created_at": (lambda stream: stream.created_s, True),
-    "name": (lambda stream: stream.name, False),
-    "-name": (lambda stream: stream.name, True),
-}
-"""The key of each, and whether it is turned round."""
+_SORT_KEYS = {"created_at": attrgetter("created_s"), "name": attrgetter("name")}
+_ORDERINGS = (*_SORT_KEYS, *(f"-{name}" for name in _SORT_KEYS))
 
 _MANY = 10**9
 
@@ -90,7 +85,7 @@ class RTStream:
         self.connected_s = None
         self.transcription.stop(now_s)
         for index in self.indexes.values():
-            index.stop()
+            index.pipeline.stop()
 
     def index(self, index_id: str) -> SceneIndex:
         """Return an index; raise `Refusal` 404 if there is none of that id."""
@@ -174,12 +169,12 @@ class Streams:
         """Return a page of streams, newest first unless `ordering` says otherwise. Raises `Refusal` 400."""
         limit = query.whole("limit", default=10, low=1, high=_MANY)
         offset = query.whole("offset", default=0, low=0, high=_MANY)
-        key, turned = _ORDERINGS[query.one_of("ordering", _ORDERINGS, "-created_at")]
+        ordering = query.one_of("ordering", _ORDERINGS, "-created_at")
         status, name = query.optional_text("status"), query.optional_text("name")
         chosen = [one for one in self._streams.values() if status in (None, one.status) and (name or "") in one.name]
-        page = sorted(chosen, key=key, reverse=turned)[offset : offset + limit]
+        chosen.sort(key=_SORT_KEYS[ordering.removeprefix("-")], reverse=ordering.startswith("-"))
         return {
-            "results": [stream.body() for stream in page],
+            "results": [stream.body() for stream in chosen[offset : offset + limit]],
             "count": len(chosen),
             "next": f"?limit={limit}&offset={offset + limit}" if offset + limit < len(chosen) else None,
             "previous": f"?limit={limit}&offset={max(0, offset - limit)}" if offset else None,
@@ -206,5 +201,5 @@ class Streams:
         """Start an index on a stream."""
         index = index_of(stream.source, new_id("index", self._entropy), request)
         stream.indexes[index.index_id] = index
-        index.start(now_s)
+        index.pipeline.start(now_s)
         return index.body()

@@ -6,7 +6,7 @@ A placeholder is a word in braces inside any string of a frame:
 |---|---|
 | `{session_id}` | the capture session's id, one per performance |
 | `{rtstream:NAME}`, `{video:NAME}`, `{index:NAME}` | an id of that kind, the same wherever NAME is the same |
-| `{now_ms}`, `{now_s}`, `{now_iso}` | the time at which the frame is sent |
+| `{now_ms}`, `{now_s}`, `{now_iso}` | the time at which the frame is due |
 
 The two numeric times take an offset in their own unit: `{now_ms-2400}`, `{now_s+0.5}`. A number that is the whole
 string becomes a JSON number. An unknown word is an error, otherwise a typing mistake would only show on
@@ -20,6 +20,7 @@ from typing import Any
 
 from videodb_emulator.pure.dialect import session_event, stream_event
 from videodb_emulator.pure.ids import Entropy, new_id
+from videodb_emulator.pure.library import urls
 
 _PLACEHOLDER = re.compile(r"\{(?P<word>[a-z_]+)(?::(?P<name>[\w-]+))?(?P<offset>[+-]\d+(?:\.\d+)?)?\}")
 
@@ -121,12 +122,6 @@ def _session_event(status: str, **data: Any) -> dict[str, Any]:
     return session_event(status, "{session_id}", **data)
 
 
-_EXPORT = {
-    "exported_video_id": "{video:export}",
-    "stream_url": "https://stream.example.invalid/{video:export}.m3u8",
-    "player_url": "https://player.example.invalid/watch?v={video:export}",
-}
-
 _STREAMS = [
     {"rtstream_id": "{rtstream:mic}", "name": "mic:default", "media_types": ["audio"]},
     {"rtstream_id": "{rtstream:system_audio}", "name": "system_audio:default", "media_types": ["audio"]},
@@ -159,7 +154,9 @@ EVENTS: Mapping[str, dict[str, Any]] = {
     "capture_session.active": _session_event("active", rtstreams=_STREAMS),
     "capture_session.stopping": _session_event("stopping"),
     "capture_session.stopped": _session_event("stopped"),
-    "capture_session.exported": _session_event("exported", **_EXPORT),
+    "capture_session.exported": _session_event(
+        "exported", exported_video_id="{video:export}", **urls("{video:export}")
+    ),
     "capture_session.failed": _session_event(
         "failed", error={"code": "RECORDING_FAILED", "message": "the recorder lost the display"}
     ),

@@ -28,10 +28,10 @@ def test_an_index_is_heard_on_the_channel_of_what_it_looks_at(
 def test_an_index_goes_on_with_the_connection_it_was_made_with() -> None:
     stream = Stream()
     index = stream.index(0.0)
-    index.stop()
+    index.pipeline.stop()
     assert stream.heard(20.0) == []
     assert index.body()["status"] == "stopped"
-    index.start(20.0)
+    index.pipeline.start(20.0)
     assert {who for who, _ in stream.heard(24.0)} == {"ours"}
 
 
@@ -61,4 +61,4 @@ def test_an_alert_that_is_disabled_is_silent() -> None:
     index = stream.index(0.0)
     index.switch_alert(stream.alert(index.index_id, "watcher"), enabled=False)
     assert {who for who, _ in stream.heard(100.0)} == {"ours"}
-    assert [one["status"] for one in index.alerts()] == ["disabled"]
+    assert [one.body()["status"] for one in index.alerts.values()] == ["disabled"]
