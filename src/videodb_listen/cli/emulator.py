@@ -122,6 +122,7 @@ comes from then until the next one:
     type=click.IntRange(1, LARGEST_PAGE),
     default=LARGEST_PAGE,
     show_default=True,
+    metavar="N",
     help="The most records on a page, whatever is asked for.",
 )
 @click.option(
@@ -129,6 +130,7 @@ comes from then until the next one:
     type=click.IntRange(0, 1000),
     default=0,
     show_default=True,
+    metavar="N",
     help="How many streams of another owner are listed.",
 )
 def serve(port: int, speed: float, name: str, plan: str, **dialect: Any) -> None:

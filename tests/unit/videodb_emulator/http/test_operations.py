@@ -81,3 +81,28 @@ def test_any_request_has_an_answer(operation: Operation, query: Any, body: Any, 
 def test_no_two_rows_are_the_same() -> None:
     rows = [(one.method, one.path) for one in OPERATIONS]
     assert len(rows) == len(set(rows))
+
+
+def asked(account: Account, ids: dict[str, str], method: str, path: str, **body: Any) -> Any:
+    """What the operation of this method and path gives, or the status of its refusal."""
+    (operation,) = (one for one in OPERATIONS if (one.method, one.path) == (method, path))
+    return answered(operation, ids, account, {}, body)
+
+
+def test_nothing_is_started_on_a_stopped_stream() -> None:
+    account, ids = furnished()
+    asked(account, ids, "PATCH", "/rtstream/{stream_id}/status", action="stop")
+    starts = [
+        asked(account, ids, "POST", "/rtstream/{stream_id}/transcription", action="start"),
+        asked(account, ids, "POST", "/rtstream/{stream_id}/index/scene"),
+        asked(account, ids, "PATCH", "/rtstream/{stream_id}/index/scene/{index_id}/status", action="start"),
+    ]
+    assert starts == [400, 400, 400]
+
+
+def test_an_index_starts_the_transcript_of_its_stream_if_it_is_asked_to() -> None:
+    account, ids = furnished()
+    status = "/rtstream/{stream_id}/transcription/status"
+    assert asked(account, ids, "GET", status)["status"] == "not_configured"
+    asked(account, ids, "POST", "/rtstream/{stream_id}/index/scene", auto_start_transcript=True)
+    assert asked(account, ids, "GET", status)["status"] == "running"
