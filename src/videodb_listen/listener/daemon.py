@@ -44,7 +44,7 @@ async def run(account: Account, settings: Settings, layout: Layout, outside: Out
     with owned(layout) as owner:
         if owner.shared:
             log.warning("others can write to %s; a directory of your own is safer", layout.directory)
-        daemon = Daemon(account, settings, layout, outside, clear=clear, owner=owner)
+        daemon = Daemon(account, settings, outside, clear=clear, owner=owner)
         async with daemon.lifetime():
             await daemon.serve()
 
@@ -52,12 +52,9 @@ async def run(account: Account, settings: Settings, layout: Layout, outside: Out
 class Daemon:
     """One run. All methods run on the loop; what must not block it is handed to a thread by its owner."""
 
-    def __init__(
-        self, account: Account, settings: Settings, layout: Layout, outside: Outside, *, clear: bool, owner: Owner
-    ) -> None:
+    def __init__(self, account: Account, settings: Settings, outside: Outside, *, clear: bool, owner: Owner) -> None:
         self._account = account
         self._link = settings.link
-        self._layout = layout
         self._clear = clear
         self._outside = outside
         self._copy = outside.stdout.copy
@@ -68,9 +65,15 @@ class Daemon:
         self._connection: Connection | None = None
         self._proving: asyncio.Task[float | None] | None = None  # None: the machine never slept
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()  # ends the run when it is set
-        self._publisher = Publisher(settings.link, layout, shared=owner.shared, started_s=self._clock.now())
-        self._sink = Sink(
-            layout,
+        self._publisher = Publisher(settings.link, owner.layout, shared=owner.shared, started_s=self._clock.now())
+        self._sink = self._new_sink(settings, owner)
+        self._watch = Watch(
+            owner, self._clock, self._sink, self._publisher, outside, on_failure=self._fail, on_sleep=self._woke_up
+        )
+
+    def _new_sink(self, settings: Settings, owner: Owner) -> Sink:
+        return Sink(
+            owner.layout,
             settings.disk,
             settings.rotation,
             shared=owner.shared,
@@ -78,16 +81,6 @@ class Daemon:
             on_trouble=self._publisher.disk_trouble,
             on_full=self._hang_up,
             on_failure=self._fail,
-        )
-        self._watch = Watch(
-            layout,
-            owner,
-            self._clock,
-            self._sink,
-            self._publisher,
-            outside,
-            on_failure=self._fail,
-            on_sleep=self._woke_up,
         )
 
     @contextlib.asynccontextmanager
