@@ -17,7 +17,7 @@ from videodb_listen.listener.sink import Progress
 from videodb_listen.listener.stdio import Stdout
 from videodb_listen.paths import Layout
 from videodb_listen.presence import State, pid_namespace
-from videodb_listen.realtime.by_websockets import Ended
+from videodb_listen.realtime import Ended
 from videodb_listen.settings import Link
 from videodb_listen.units import format_duration
 
