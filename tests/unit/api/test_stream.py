@@ -8,7 +8,7 @@ import pytest
 
 from support.recording import RecordingServer, Told, good
 from videodb_listen.api.http import Api
-from videodb_listen.api.resource import MAX_STALE_PAGES
+from videodb_listen.api.pages import MAX_STALE_PAGES
 from videodb_listen.capture import Export, RTStream, SceneIndex
 from videodb_listen.errors import Unavailable
 

@@ -23,13 +23,18 @@ def test_programs_import_it_from_the_top() -> None:
     assert videodb_listen.connect is connect
 
 
-def test_the_argument_holds_before_the_token_before_the_environment(environ: pytest.MonkeyPatch) -> None:
+def test_the_argument_holds_before_the_token_before_the_environment(
+    environ: pytest.MonkeyPatch, server: RecordingServer
+) -> None:
+    environ.setenv("VIDEO_DB_API", server.url)
     environ.setenv("VIDEODB_API_KEY", "sk-alias")
-    assert connect().api.token == "sk-alias"
+    connect().list_events()
     environ.setenv("VIDEO_DB_API_KEY", "sk-env")
-    assert connect().api.token == "sk-env"
-    assert connect(session_token="st-token").api.token == "st-token"
-    assert connect("sk-argument", session_token="st-token").api.token == "sk-argument"
+    connect().list_events()
+    connect(session_token="st-token").list_events()
+    connect("sk-argument", session_token="st-token").list_events()
+    keys = [one.headers["x-access-token"] for one in server.asked]
+    assert keys == ["sk-alias", "sk-env", "st-token", "sk-argument"]
 
 
 def test_the_address_is_the_argument_else_the_environment_else_the_service(environ: pytest.MonkeyPatch) -> None:
