@@ -88,16 +88,19 @@ class Api:
         """What must never be shown: the key, and `more`."""
         return Secrets(self._key, *more)
 
-    async def get(self, *path: str, query: Mapping[str, Any] | None = None) -> Any:
-        """`data` of the answer. `path` is given in segments, which are escaped; a value of None is not sent."""
+    async def get(self, *path: str, query: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """`data` of the answer, {} when it has none.
+
+        `path` is given in segments, which are escaped; a value of None is not sent.
+        """
         return await self._result(await self.ask("GET", *path, query=query))
 
-    async def post(self, *path: str, body: Mapping[str, Any]) -> Any:
-        """`data` of the answer, after the job when it is one; None when nobody is to wait for it."""
+    async def post(self, *path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """`data` of the answer, after the job when it is one; {} when it has none, or nobody is to wait for the job."""
         return await self._result(await self.ask("POST", *path, body=body))
 
-    async def patch(self, *path: str, body: Mapping[str, Any]) -> Any:
-        """`data` of the answer, None when it has none."""
+    async def patch(self, *path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """`data` of the answer, {} when it has none."""
         return await self._result(await self.ask("PATCH", *path, body=body))
 
     async def ask(
@@ -117,11 +120,11 @@ class Api:
             request["headers"]["content-type"] = "application/json"
         return unwrap(await self._exchange(method, address, request, limits), self.secrets())
 
-    async def _result(self, envelope: Mapping[str, Any]) -> Any:
-        job = job_of(envelope)
-        if job is None:
-            return envelope.get("data")
-        return (await self._end_of(job)).get("data") if job else None
+    async def _result(self, envelope: Mapping[str, Any]) -> dict[str, Any]:
+        if (job := job_of(envelope)) is not None:
+            envelope = await self._end_of(job) if job else {}
+        data = envelope.get("data")
+        return data if isinstance(data, dict) else {}
 
     async def _end_of(self, job: str) -> Mapping[str, Any]:
         """What the job at `job` ends with. The key goes to the API alone, not to wherever the address leads."""

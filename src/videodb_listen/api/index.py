@@ -51,7 +51,7 @@ class SceneIndex(Resource):
         """
         fetch = self._fetch(page_size, start, end)
         found = await as_one(fetch, RECORDS) if page is None else await fetch(page)
-        return {"scenes": list_in(found, RECORDS), "next_page": bool(found and found.get("next_page"))}
+        return {"scenes": list_in(found, RECORDS), "next_page": bool(found.get("next_page"))}
 
     def scene_pages(
         self, start: float | None = None, end: float | None = None, page_size: int = 100

@@ -25,7 +25,7 @@ MAX_STALE_PAGES = 10
 MAX_REMEMBERED = 50_000
 """Records, in some 5 MB: as many as would have to come between two pages to be seen twice."""
 
-Fetch = Callable[[int], Awaitable[Any]]
+Fetch = Callable[[int], Awaitable[dict[str, Any]]]
 """Gives the page of this number, counted from 1, as the API sends it."""
 
 
@@ -35,7 +35,7 @@ async def pages(fetch: Fetch, key: str) -> AsyncIterator[dict[str, Any]]:
     order: deque[int] = deque()
     stale = 0
     for number in itertools.count(1):
-        answer = await fetch(number) or {}
+        answer = await fetch(number)
         records = list_in(answer, key)
         marks = [hash(orjson.dumps(record, option=orjson.OPT_SORT_KEYS)) for record in records]
         fresh = [record for mark, record in zip(marks, records, strict=True) if mark not in seen]

@@ -80,7 +80,7 @@ class CaptureSession(Resource):
     @blocking
     async def refresh(self) -> CaptureSession:
         """Ask for it again; returns itself."""
-        self.data |= await self.api.get(*self._path) or {}
+        self.data |= await self.api.get(*self._path)
         return self
 
     @blocking
@@ -91,7 +91,7 @@ class CaptureSession(Resource):
         `wait_for("exported")` waits for it; `exported_video_id` has it then.
         """
         body = given(video_channel_id=video_channel_id, connection_id=ws_connection_id)  # here it is called so
-        return dict(await self.api.post(*self._path, "export", body=body) or {})
+        return await self.api.post(*self._path, "export", body=body)
 
     @blocking
     async def wait_for(self, state: str, timeout_s: float = 600.0, poll_s: float = POLL_S) -> CaptureSession:

@@ -67,7 +67,7 @@ class RTStream(Resource):
     @blocking
     async def refresh(self) -> RTStream:
         """Ask for it again; returns itself."""
-        self.data |= await self.api.get("rtstream", self.id) or {}
+        self.data |= await self.api.get("rtstream", self.id)
         return self
 
     @blocking
@@ -84,13 +84,13 @@ class RTStream(Resource):
     async def start_transcript(self, ws_connection_id: str | None = None, engine: str | None = None) -> dict[str, Any]:
         """Transcribe from now on; returns the status. `engine` None: the server's choice."""
         body = {"action": "start", **given(engine=engine, ws_connection_id=ws_connection_id)}
-        return dict(await self.api.post("rtstream", self.id, "transcription", body=body) or {})
+        return await self.api.post("rtstream", self.id, "transcription", body=body)
 
     @blocking
     async def stop_transcript(self, engine: str | None = None) -> dict[str, Any]:
         """Transcribe no more; returns the status."""
         body = {"action": "stop", **given(engine=engine)}
-        return dict(await self.api.post("rtstream", self.id, "transcription", body=body) or {})
+        return await self.api.post("rtstream", self.id, "transcription", body=body)
 
     @blocking
     async def get_transcript(
@@ -108,7 +108,7 @@ class RTStream(Resource):
         reads them all.
         """
         fetch = self._fetch(page_size, start=start, end=end, since=since, engine=engine)
-        return await as_one(fetch, RECORDS) if page is None else dict(await fetch(page) or {})
+        return await as_one(fetch, RECORDS) if page is None else await fetch(page)
 
     def transcript_pages(
         self, page_size: int = 100, start: float | None = None, end: float | None = None, engine: str | None = None
@@ -170,7 +170,7 @@ class RTStream(Resource):
     async def export(self, name: str | None = None) -> Export:
         """Make a video of the stream, which must be stopped; asking again gives the same one."""
         body = {} if name is None else {"name": name}
-        made = await self.api.post("rtstream", self.id, "export", body=body) or {}
+        made = await self.api.post("rtstream", self.id, "export", body=body)
         return Export(**{entry.name: made.get(entry.name) for entry in dataclasses.fields(Export)})
 
     def _fetch(self, page_size: int, **query: Any) -> Fetch:
@@ -181,8 +181,8 @@ class RTStream(Resource):
         await self.api.patch("rtstream", self.id, "status", body={"action": action})
         self.data["status"] = status  # the answer names none; these are the words of the official SDK
 
-    def _index(self, data: Mapping[str, Any] | None) -> SceneIndex:
-        return SceneIndex(self.api, {**(data or {}), "rtstream_id": self.id})
+    def _index(self, data: Mapping[str, Any]) -> SceneIndex:
+        return SceneIndex(self.api, {**data, "rtstream_id": self.id})
 
 
 def _renamed(config: Mapping[str, Any] | None, **names: str) -> dict[str, Any] | None:

@@ -74,7 +74,7 @@ class Connection:
         """
         told = given(callback_url=callback_url, ws_connection_id=ws_connection_id, metadata=metadata)
         data = await self.api.post(*_sessions(collection_id), body={"end_user_id": end_user_id, **told})
-        return CaptureSession(self.api, data or {}, collection_id)
+        return CaptureSession(self.api, data, collection_id)
 
     @blocking
     async def get_capture_session(
@@ -89,7 +89,7 @@ class Connection:
         if wanted is None:
             raise TypeError("get_capture_session needs a capture_session_id")
         data = await self.api.get(*_sessions(collection_id), wanted)
-        return CaptureSession(self.api, {"session_id": wanted, **(data or {})}, collection_id)
+        return CaptureSession(self.api, {"session_id": wanted, **data}, collection_id)
 
     @blocking
     async def list_capture_sessions(
@@ -99,7 +99,7 @@ class Connection:
         sessions: list[CaptureSession] = []
         cursor: str | None = None
         while True:
-            data = await self.api.get(*_sessions(collection_id), query={"status": status, "cursor": cursor}) or {}
+            data = await self.api.get(*_sessions(collection_id), query={"status": status, "cursor": cursor})
             sessions += [CaptureSession(self.api, one, collection_id) for one in list_in(data, "sessions")]
             before, cursor = cursor, data.get("next_page")
             if not isinstance(cursor, str) or not cursor or cursor == before:
@@ -124,12 +124,12 @@ class Connection:
     @blocking
     async def get_rtstream(self, rtstream_id: str) -> RTStream:
         """One stream."""
-        return RTStream(self.api, await self.api.get("rtstream", rtstream_id) or {})
+        return RTStream(self.api, await self.api.get("rtstream", rtstream_id))
 
     @blocking
     async def get_collection(self, collection_id: str = DEFAULT_COLLECTION) -> Collection:
         """One collection: also the way to see whether the key is good."""
-        return Collection(self.api, await self.api.get("collection", collection_id) or {})
+        return Collection(self.api, await self.api.get("collection", collection_id))
 
 
 def _sessions(collection_id: str) -> tuple[str, ...]:

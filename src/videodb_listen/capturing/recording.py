@@ -193,7 +193,7 @@ class Recording:
         with contextlib.suppress(ListenError):  # the video is there, wherever it can be seen
             query = {"collection_id": told.get("collection_id")}
             video = await self._connection.api.get("video", video_id, query=query)
-            return str((video or {}).get("player_url") or video_id)
+            return str(video.get("player_url") or video_id)
         return video_id
 
     async def _unless_stopped(self, doing: asyncio.Task[Any]) -> bool:
