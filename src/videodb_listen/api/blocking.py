@@ -22,6 +22,8 @@ class Caller(Protocol):
     api: Api
 
 
+CANCELLED_WITHIN_S = 1.0  # a call ends at once, unless the machine is busy
+
 S = TypeVar("S", bound=Caller)
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -55,20 +57,23 @@ def _run(coroutine: Coroutine[Any, Any, T]) -> T:
     """
     loop = asyncio.new_event_loop()
     task = loop.create_task(coroutine)
+    ended = threading.Event()
 
     def run() -> None:
-        with contextlib.suppress(BaseException):  # it is raised where it is waited for
-            loop.run_until_complete(task)
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.close()
+        try:
+            with contextlib.suppress(BaseException):  # it is raised where it is waited for
+                loop.run_until_complete(task)
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.close()
+        finally:
+            ended.set()
 
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
     try:
-        thread.join()
+        threading.Thread(target=run, daemon=True).start()
+        ended.wait()
     except BaseException:
         with contextlib.suppress(RuntimeError):  # it has ended meanwhile
             loop.call_soon_threadsafe(task.cancel)
-        thread.join()
+        ended.wait(CANCELLED_WITHIN_S)
         raise
     return task.result()

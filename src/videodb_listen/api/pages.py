@@ -39,8 +39,8 @@ async def pages(fetch: Fetch, key: str) -> AsyncIterator[dict[str, Any]]:
         records = list_in(answer, key)
         marks = [hash(orjson.dumps(record, option=orjson.OPT_SORT_KEYS)) for record in records]
         fresh = [record for mark, record in zip(marks, records, strict=True) if mark not in seen]
-        new = set(marks) - seen
-        seen |= new
+        new = dict.fromkeys(mark for mark in marks if mark not in seen)
+        seen.update(new)
         order.extend(new)
         while len(order) > MAX_REMEMBERED:
             seen.discard(order.popleft())

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+import contextlib
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
 
 from support.clock import Clock
 from support.recording import RecordingServer, Told, good
-from videodb_listen.api.http import JOB_DEADLINE_S, JOB_POLL_S, Api
-from videodb_listen.errors import CredentialsRejected, ListenError, RequestRefused, TimedOut, Unavailable
+from videodb_listen.api.http import JOB_DEADLINE_S, JOB_POLL_S, Api, Limits
+from videodb_listen.errors import CredentialsRejected, RequestRefused, TimedOut, Unavailable
 from videodb_listen.settings import Account
 
 KEY = "sk-secret"
@@ -53,34 +56,12 @@ async def test_data_is_what_an_answer_is_for(server: RecordingServer, status: in
     assert await api(server).patch("a", body={}) == {}
 
 
-REFUSALS: list[tuple[Told, type[ListenError], int, str]] = [
-    (Told({"message": "end_user_id is missing"}, 400), RequestRefused, 400, "end_user_id is missing"),
-    (Told({"message": "who are you"}, 401), CredentialsRejected, 401, "who are you"),
-    (Told({"message": "no credits"}, 402), Unavailable, 402, "top up"),
-    (Told({"message": "not yours"}, 403), CredentialsRejected, 403, "not yours"),
-    (Told({"message": "no such session"}, 404), RequestRefused, 404, "no such session"),
-    (Told({}, 429, {"retry-after": "7"}), Unavailable, 429, "429"),
-    (Told(b"<html>", 502), Unavailable, 502, "502"),
-    (Told({}, 302, {"location": "http://127.0.0.1:1/"}), Unavailable, 302, "not followed"),
-    (Told({"success": False, "message": "not now"}), RequestRefused, 200, "not now"),
-    (Told(b"hello"), Unavailable, 200, "not JSON"),
-    (Told([1]), Unavailable, 200, "without success"),
-    (Told({"message": f"the key {KEY} is bad"}, 401), CredentialsRejected, 401, r"the key \[secret\] is bad"),
-]
-
-
-@pytest.mark.parametrize(("told", "kind", "status", "said"), REFUSALS)
-async def test_a_refusal_has_its_status_its_words_and_what_to_do(
-    server: RecordingServer, told: Told, kind: type[ListenError], status: int, said: str
-) -> None:
-    server.replies = [told]
-    with pytest.raises(kind, match=said) as caught:
-        await api(server).get("a")
-    assert caught.value.http_status == status
-    assert caught.value.fix
-    assert len(server.asked) == 1  # nothing is tried twice
-    if isinstance(caught.value, Unavailable):
-        assert caught.value.retry_after_s == (7.0 if status == 429 else None)
+async def test_a_refusal_is_said_and_nothing_is_tried_twice(server: RecordingServer) -> None:
+    server.replies = [Told({"message": f"the key {KEY} is bad"}, 401), Told({}, 302, {"location": server.url})]
+    for kind, said in ((CredentialsRejected, r"the key \[secret\] is bad"), (Unavailable, "not followed")):
+        with pytest.raises(kind, match=said):
+            await api(server).get("a")
+    assert len(server.asked) == 2
 
 
 async def test_a_server_that_is_not_there_has_no_status() -> None:
@@ -141,3 +122,165 @@ async def test_the_key_goes_to_the_api_alone(server: RecordingServer) -> None:
         server.replies = [Told({"success": True, "status": "processing", "data": data})]
         assert await api(server).post("export", body={}) == {"video_id": "m-1"}
     assert "x-access-token" not in elsewhere.asked[0].headers
+
+
+async def test_a_failed_job_does_not_repeat_the_key(server: RecordingServer) -> None:
+    server.replies = [job(server), Told({"status": "failed", "message": f"bad key {KEY}"})]
+    with pytest.raises(RequestRefused, match=r"bad key \[secret\]"):
+        await api(server).post("export", body={})
+
+
+# -- connections --
+
+Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@contextlib.asynccontextmanager
+async def serving(talk: Talk) -> AsyncIterator[Api]:
+    """An API whose connections are what `talk` does with each."""
+    talking: list[asyncio.Task[Any] | None] = []
+
+    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        talking.append(asyncio.current_task())
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            await talk(reader, writer)
+        with contextlib.suppress(ConnectionError):
+            writer.close()
+            await writer.wait_closed()
+
+    async with await asyncio.start_server(once, "127.0.0.1", 0) as listening:
+        yield Api(Account(f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}", KEY))
+        await asyncio.gather(*filter(None, talking))
+
+
+class Keeping:
+    """Answers every request on a connection that stays open, and counts."""
+
+    def __init__(self, *headers: str) -> None:
+        self.connections = 0
+        self.ended = asyncio.Semaphore(0)
+        self.requests: list[str] = []
+        self._headers = "".join(f"{header}\r\n" for header in headers)
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        body = b'{"success": true, "data": {}}'
+        try:
+            while True:
+                self.requests.append((await reader.readuntil(b"\r\n\r\n")).decode())
+                head = f"HTTP/1.1 200 OK\r\ncontent-length: {len(body)}\r\n{self._headers}\r\n"
+                writer.write(head.encode() + body)
+        finally:
+            self.ended.release()
+
+
+async def mute(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+    """Never answer, until the client has left."""
+    await reader.read()
+
+
+async def test_calls_share_a_connection_while_the_api_is_open() -> None:
+    async with serving(server := Keeping()) as open_api:
+        async with open_api:
+            await open_api.get("a")
+            await open_api.get("b")
+            assert (server.connections, len(server.requests)) == (1, 2)
+        await server.ended.acquire()
+
+
+async def test_a_call_by_itself_leaves_no_connection() -> None:
+    async with serving(server := Keeping()) as closed_api:
+        for count in (1, 2):
+            await closed_api.get("a")
+            await server.ended.acquire()
+            assert server.connections == count
+
+
+async def test_no_cookie_is_kept() -> None:
+    async with serving(server := Keeping("set-cookie: a=b; path=/")) as cookie_api, cookie_api:
+        await cookie_api.get("a")
+        await cookie_api.get("b")
+    assert "cookie" not in server.requests[1].lower()
+
+
+async def test_a_call_that_is_cancelled_ends_at_once_and_leaves_nothing() -> None:
+    heard, left = asyncio.Event(), asyncio.Event()
+
+    async def talk(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        heard.set()
+        assert await reader.read() == b""
+        left.set()
+
+    threads = threading.active_count()
+    async with serving(talk) as slow_api, slow_api:
+        call = asyncio.create_task(slow_api.get("a"))
+        await heard.wait()
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        await left.wait()
+        assert threading.active_count() == threads
+
+
+async def test_one_deadline_holds_for_a_whole_exchange() -> None:
+    async def trickle(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        while not writer.is_closing():
+            writer.write(b" ")
+            await writer.drain()
+            await asyncio.sleep(0.001)
+
+    for talk in (mute, trickle):
+        async with serving(talk) as slow_api:
+            with pytest.raises(Unavailable, match="did not answer within"):
+                await slow_api.ask("GET", "a", limits=Limits(0.05, 1 << 20))
+
+
+async def test_an_answer_that_is_too_large_is_not_read_to_its_end() -> None:
+    async def endless(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        while not writer.is_closing():
+            writer.write(b"x" * 1000)
+            await writer.drain()
+
+    async with serving(endless) as large_api:
+        with pytest.raises(Unavailable, match="larger than 5000 bytes"):
+            await large_api.ask("GET", "a", limits=Limits(10.0, 5000))
+
+
+@pytest.mark.parametrize(
+    "variable", ["ALL_PROXY=socks5://127.0.0.1:1", "HTTP_PROXY=nonsense", "SSL_CERT_FILE=/nowhere", "NO_PROXY=["]
+)
+async def test_what_a_loopback_address_in_the_clear_does_not_use_is_not_built(
+    server: RecordingServer, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(*variable.split("=", 1))
+    assert await api(server).get("a") == {}
+
+
+async def test_an_address_in_the_open_is_asked_through_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bytes] = []
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n")
+
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    async with serving(refuse) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.base_url)
+        with pytest.raises(Unavailable, match="the proxy refused"):
+            await Api(Account("https://api.example", KEY)).get("a")
+    assert asked[0].startswith(b"CONNECT api.example:443 ")
+    assert KEY.encode() not in asked[0]
+
+
+async def test_answers_are_asked_for_as_they_are(server: RecordingServer) -> None:
+    await api(server).get("a")
+    assert server.asked[0].headers["accept-encoding"] == "identity"
+
+
+def test_no_repr_shows_the_key() -> None:
+    subject = Api(Account("https://api.example", KEY))
+    assert KEY not in f"{subject!r}{subject.secrets('more')!r}"

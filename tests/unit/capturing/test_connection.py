@@ -6,8 +6,9 @@ import pytest
 
 import videodb_listen
 from support.recording import RecordingServer, Told, good
-from videodb_listen.capture import Connection, connect
+from videodb_listen.capture import CaptureClient, Connection, connect
 from videodb_listen.errors import ConfigurationError, RequestRefused, Unavailable
+from videodb_listen.settings import OPTIONS
 
 NAMES = ("VIDEO_DB_API_KEY", "VIDEODB_API_KEY", "VIDEO_DB_API")
 
@@ -42,6 +43,21 @@ def test_the_address_is_the_argument_else_the_environment_else_the_service(envir
     environ.setenv("VIDEO_DB_API", "http://127.0.0.1:1/")
     assert connect("sk").api.base_url == "http://127.0.0.1:1"
     assert connect("sk", base_url="https://other.example").api.base_url == "https://other.example"
+
+
+def test_a_program_needs_none_of_the_settings_of_a_listener(environ: pytest.MonkeyPatch) -> None:
+    for option in OPTIONS:
+        environ.setenv(option.variable, "abc")
+    assert connect("sk").connect_websocket().connection_id is None
+
+
+def test_a_bad_credential_is_called_what_it_is(environ: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigurationError, match="the session token holds a blank"):
+        connect(session_token="st token")
+    with pytest.raises(ConfigurationError, match="the API key holds a blank"):
+        connect("sk key")
+    with pytest.raises(ConfigurationError, match="the client token holds a blank"):
+        CaptureClient("ct token", recorder="none")
 
 
 def test_no_key_and_no_plain_http_but_to_this_machine(environ: pytest.MonkeyPatch) -> None:
