@@ -70,6 +70,7 @@ def record(
     \b
     videodb-listen session record --mic --screen --store --transcribe --for 30s
     """
+    from videodb_listen.api.http import Api
     from videodb_listen.capturing.pipelines import Wanted
     from videodb_listen.capturing.recording import Plan, Recording, run
     from videodb_listen.cli.progress import Progress
@@ -84,7 +85,7 @@ def record(
         raise click.UsageError("--describe and --alert need --screen")
     dotenv = read_dotenv(cwd)
     layout = find_layout(directory, dotenv)
-    account = find_account(base_url, dotenv, api_key_file)
+    api = Api(find_account(base_url, dotenv, api_key_file))
     collection_id = value_of("collection", {"collection": collection}, os.environ)
     timeout_s = value_of("startup_timeout_s", {}, os.environ)
     plan = Plan(collection_id, chosen, store, for_s, user or getpass.getuser(), wanted)
@@ -92,7 +93,7 @@ def record(
     words = [word for flag, value in given.items() if value for word in (flag, value)]
     ws_id = connection_id(layout, ["--dir", str(layout.directory), *words], timeout_s)
     progress = Progress()
-    write_out([visible(run(Recording(account, layout, ws_id, plan, progress), progress)).encode() + b"\n"])
+    write_out([visible(run(Recording(api, layout, ws_id, plan, progress), progress)).encode() + b"\n"])
 
 
 @session.command("list")
@@ -145,10 +146,11 @@ def export(session_id: str, timeout_s: float, **account: str | None) -> None:
 
 
 def _connection(account: dict[str, str | None]) -> tuple[Any, str]:
+    from videodb_listen.api.http import Api
     from videodb_listen.capturing.connection import Connection
 
     found = find_account(account["base_url"], read_dotenv(account["cwd"]), account["api_key_file"])
-    return Connection(found), value_of("collection", account, os.environ)
+    return Connection(Api(found)), value_of("collection", account, os.environ)
 
 
 def _session(session_id: str, account: dict[str, str | None]) -> Any:
