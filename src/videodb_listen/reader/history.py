@@ -1,6 +1,6 @@
 """The files of one history, oldest first, and a place in them that is found again, whatever happened meanwhile.
 
-A history is the events file and the generations that rotation set aside before it. Generations get other names, then
+A history is the events file and the generations that were rotated before it. Generations get other names, then
 another form (.gz), then disappear; the events file is truncated by `--clear`, moved by log rotation, deleted by people.
 So a place is not a name and a number: it says after which generation its file came, how that file begins, and how far
 it had been read.
@@ -27,6 +27,8 @@ _UNPACKED_BYTES = 256 << 10
 
 _PROBE_BYTES = 4096
 """Read at a time to find the end of a line: most are shorter."""
+
+_SIZE_BYTES = 4  # a gzip file ends with its unpacked size, modulo 2^32
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +136,12 @@ class OpenPart:
 
 
 class History:
-    """The files of a state directory; or one file alone, then there are no generations."""
+    """The files of a state directory; or one file alone, then `layout` is None and there are no generations."""
 
     def __init__(self, source: Path) -> None:
         alone = source.is_file() or (not source.is_dir() and bool(source.suffix))
-        self._layout = None if alone else Layout(source)
-        self.events = source if self._layout is None else self._layout.events
+        self.layout = None if alone else Layout(source)
+        self.events = source if self.layout is None else self.layout.events
         self.directory = self.events.parent
 
     def __repr__(self) -> str:
@@ -149,6 +151,20 @@ class History:
         """The generations newer than `after` (None: all), oldest first, and the events file, be it there or not."""
         generations = [Part(stamp, self._forms(stamp)) for stamp in self._stamps() if after is None or stamp > after]
         return [*generations, Part(None, (self.events,))]
+
+    def exists(self) -> bool:
+        """Whether there is an events file, or a generation at least. Raises OSError when that cannot be told."""
+        return self.events.exists() or len(self.parts()) > 1
+
+    def begins(self) -> tuple[dict[str | None, int], int]:
+        """Where each file begins, in bytes, by the stamp of the generation before it; and where all end."""
+        begins: dict[str | None, int] = {}
+        size, after = 0, None
+        for part in self.parts():
+            begins[after] = size
+            size += max(map(_unpacked_size, part.paths))
+            after = part.stamp
+        return begins, size
 
     def open_first(self, after: str | None) -> OpenPart | None:
         """The oldest file that is newer than the generation `after`; None when there is none."""
@@ -193,7 +209,7 @@ class History:
             return None
 
     def _stamps(self) -> list[str]:
-        if self._layout is None:
+        if self.layout is None:
             return []
         try:
             return stamps_in(self.directory.iterdir())
@@ -201,8 +217,8 @@ class History:
             return []
 
     def _forms(self, stamp: str) -> tuple[Path, ...]:
-        assert self._layout is not None
-        plain = self._layout.generation(stamp)
+        assert self.layout is not None
+        plain = self.layout.generation(stamp)
         return plain, plain.with_name(plain.name + ".gz")
 
 
@@ -226,3 +242,15 @@ def _opened(paths: tuple[Path, ...]) -> tuple[Path, int]:
         os.close(descriptor)
         raise OSError(errno.EINVAL, "not a regular file", str(path))
     raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(paths[0]))
+
+
+def _unpacked_size(path: Path) -> int:
+    """The size of what is in `path`, which may be compressed; 0 when it is not there."""
+    try:
+        if path.suffix != ".gz":
+            return path.stat().st_size
+        with path.open("rb") as file:
+            file.seek(-_SIZE_BYTES, os.SEEK_END)
+            return int.from_bytes(file.read(_SIZE_BYTES), "little")
+    except OSError:
+        return 0

@@ -1,48 +1,18 @@
-"""What programs import: events as dictionaries, now, as they come, and awaited."""
+"""What comes is given once and in order, to loops that wait and to loops that must not."""
 
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
+import json
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-import videodb_listen
-from support.history import NOW_S, HandMade
-from videodb_listen import follow, query, read_events, wait_for
-from videodb_listen.errors import TimedOut
+from support.history import NOW_S, HandMade, line
+from videodb_listen.reader import follow, query
 from videodb_listen.system.watch import Watch
-
-
-def test_what_is_there_is_read_as_dictionaries(site: HandMade) -> None:
-    site.append(3)
-    site.rotate()
-    site.append(2, channel="alert")
-    assert [event["n"] for event in read_events(site.directory)] == [0, 1, 2, 3, 4]
-    assert [event["n"] for event in read_events(str(site.directory), query.channel("alert"))] == [3, 4]
-    assert [event["n"] for event in read_events(site.directory, since=NOW_S + 3)] == [3, 4]
-    assert [event["n"] for event in read_events(site.events)] == [3, 4]
-
-
-def test_without_a_source_it_is_the_directory_of_the_commands(site: HandMade, monkeypatch: pytest.MonkeyPatch) -> None:
-    site.append(1)
-    monkeypatch.setenv("VIDEODB_EVENTS_DIR", str(site.directory))
-    assert len(list(read_events())) == 1
-    monkeypatch.delenv("VIDEODB_EVENTS_DIR")
-    monkeypatch.setenv("XDG_STATE_HOME", str(site.directory / "nowhere"))
-    assert list(read_events()) == []
-
-
-def test_damaged_lines_are_left_out(site: HandMade) -> None:
-    site.append(1)
-    with site.events.open("ab") as file:
-        file.write(b"{half\n")
-    site.append(1)
-    assert [event["n"] for event in read_events(site.directory)] == [0, 1]
 
 
 @pytest.fixture
@@ -128,14 +98,13 @@ def test_a_directory_that_goes_and_comes_back_is_followed(tmp_path: Path) -> Non
         assert next(events)["n"] == 1
 
 
-def test_waiting_gives_the_event_or_says_that_the_time_has_passed(site: HandMade) -> None:
+def test_lines_can_be_had_with_their_events_and_are_not_given_twice(site: HandMade) -> None:
     site.append(2)
-    assert wait_for(query.channel("transcript"), site.directory, since=NOW_S + 1)["n"] == 1
-    with pytest.raises(TimedOut, match="no such event within"):
-        wait_for(query.channel("transcript"), site.directory, timeout_s=0.01)
-    thread = in_thread(lambda: site.append(1))
-    assert wait_for(query.ANY, site.directory, since=NOW_S + 2)["n"] == 2
-    thread.join()
+    with follow(site.directory, since=0) as events:
+        assert events.read() == [(line(0), json.loads(line(0))), (line(1), json.loads(line(1)))]
+        assert events.read() == []
+        site.append(1)
+        assert next(events)["n"] == 2
 
 
 def test_a_watch_hears_only_of_the_names_it_was_given(tmp_path: Path) -> None:
@@ -144,24 +113,3 @@ def test_a_watch_hears_only_of_the_names_it_was_given(tmp_path: Path) -> None:
         assert not watch.changed()
         (tmp_path / "it").touch()
         assert watch.changed()
-
-
-def test_the_package_offers_its_names_and_no_others() -> None:
-    assert {name: getattr(videodb_listen, name) for name in videodb_listen.__all__}
-    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        videodb_listen.nothing  # noqa: B018
-
-
-@pytest.fixture
-def loaded() -> Callable[[str], set[str]]:
-    def modules_after(code: str) -> set[str]:
-        program = f"import sys\n{code}\nprint(*sys.modules)"
-        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-        return set(done.stdout.split())
-
-    return modules_after
-
-
-def test_importing_the_package_loads_no_reader_and_reading_no_network(loaded: Callable[[str], set[str]]) -> None:
-    assert "videodb_listen.reader" not in loaded("import videodb_listen")
-    assert not {"asyncio", "ssl", "httpx2", "websockets"} & loaded("from videodb_listen import read_events, follow")

@@ -1,56 +1,19 @@
-"""The files that a command reads and the output that it writes, and what is said when either fails."""
+"""What commands print: lines on stdout, fit for what it is, a word on stderr; and what is said when that fails."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import select
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from typing import BinaryIO
 
 import click
 
 from videodb_listen.errors import DirectoryUnusable
-from videodb_listen.paths import Layout
-from videodb_listen.reader.history import History
-
-
-@contextlib.contextmanager
-def readable(directory: Path) -> Iterator[None]:
-    """Turn an OSError of reading in `directory`, in the block, into DirectoryUnusable."""
-    try:
-        yield
-    except BrokenPipeError:
-        raise  # that is the output's
-    except OSError as exc:
-        where = exc.filename or directory
-        raise DirectoryUnusable(f"{where} cannot be read: {exc.strerror}", fix="check who may read it") from None
-
-
-def find_history(layout: Layout) -> History:
-    """The history in `layout`. Raises DirectoryUnusable when there is no events file, not even a rotated one."""
-    with readable(layout.directory):
-        history = History(layout.directory)
-        if not history.events.exists() and len(history.parts()) == 1:
-            raise DirectoryUnusable(
-                f"there is no events file {history.events}", fix="start a listener, or name another --dir"
-            )
-    return history
-
-
-@contextlib.contextmanager
-def damage_counter() -> Iterator[Callable[[bytes], None]]:
-    """Gives what takes each damaged line; at the end, their number is said."""
-    damaged = 0
-
-    def take(_line: bytes) -> None:
-        nonlocal damaged
-        damaged += 1
-
-    yield take
-    if damaged:
-        say(f"{damaged} damaged {'line was' if damaged == 1 else 'lines were'} left out; see videodb-listen verify")
+from videodb_listen.text import visible
 
 
 @contextlib.contextmanager
@@ -86,6 +49,24 @@ def write_out(lines: Iterable[bytes]) -> None:
                 select.select([], [1], [])
         return
     raise click.exceptions.Exit(0)
+
+
+def for_stdout(line: bytes) -> bytes:
+    """`line` as it is; for a terminal, what could steer it is written out."""
+    if not is_terminal():
+        return line
+    return visible(line.decode("utf-8", "backslashreplace").removesuffix("\n")).encode() + b"\n"
+
+
+@cache
+def is_terminal() -> bool:
+    """Whether stdout is one."""
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
+def labelled(rows: Sequence[tuple[str, str | None]]) -> list[str]:
+    """A screen for people: label and text a row; what is not known has no row."""
+    return [f"{label:<12}{visible(text)}" for label, text in rows if text]
 
 
 def say(what: str) -> None:
