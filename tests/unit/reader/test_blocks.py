@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.history import HandMade, line
-from videodb_listen.reader.history import History, Place
 from videodb_listen.reader.blocks import CLEARED, LOST_PLACE, Reader
+from videodb_listen.reader.history import History, Place
 
 
 def numbers(reader: Reader) -> list[int]:

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from support.history import HandMade
 from videodb_listen.reader import query
+from videodb_listen.reader.blocks import Reader
 from videodb_listen.reader.history import History
 from videodb_listen.reader.query import select
-from videodb_listen.reader.blocks import Reader
 from videodb_listen.reader.run import Run
 from videodb_listen.reader.seek import place_since, read_since
 
