@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -18,7 +16,6 @@ from videodb_listen.cli.filters import Filters, filter_options, filters_of
 from videodb_listen.cli.options import directory_options
 from videodb_listen.cli.output import for_stdout, say, standard_output, writable
 from videodb_listen.cli.reading import damage_counter, find_recording, readable
-from videodb_listen.errors import DirectoryUnusable
 from videodb_listen.event import Event
 from videodb_listen.formats import csv
 from videodb_listen.formats.cues import cues_of
@@ -26,6 +23,7 @@ from videodb_listen.formats.subtitles import WRITERS
 from videodb_listen.reader import query
 from videodb_listen.reader.history import History, Place
 from videodb_listen.reader.recording import Recording
+from videodb_listen.system.files import refuse_special, replacing
 
 _SPOKEN = query.channel("transcript") & query.final()
 """What can become a cue: lines of other channels are passed over without being parsed."""
@@ -126,27 +124,11 @@ def _target(output: str | None) -> Iterator[BinaryIO]:
         with standard_output() as file:
             yield file
     else:
-        with writable(output), _replacing(Path(output)) as file:
-            yield file
-
-
-@contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[BinaryIO]:
-    """A new file, 0600, that becomes `path` when the block ends; a block that fails leaves no trace. Raises OSError."""
-    _refuse_special(path)
-    temporary = path.with_name(f".export-{os.urandom(8).hex()}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        with open(descriptor, "wb") as file:  # noqa: PTH123  # a descriptor, not a path
-            os.fchmod(descriptor, 0o600)
-            yield file
-            file.flush()
-            os.fsync(descriptor)  # otherwise a power loss could leave the new name with nothing in it
-        temporary.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
+        path = Path(output)
+        with writable(output):
+            refuse_special(path, fix="name another one, or leave out -o and redirect the output")
+            with replacing(path, alone=False, synced=True) as file:
+                yield file
 
 
 def _refuse_ours(output: str | None, directory: Path) -> None:
@@ -154,12 +136,3 @@ def _refuse_ours(output: str | None, directory: Path) -> None:
     path = Path(output or "")
     if path.name.startswith("videodb_") and path.resolve().parent == directory.resolve():
         raise click.UsageError(f"{path} is the listener's own: name another file")
-
-
-def _refuse_special(path: Path) -> None:
-    """Raise DirectoryUnusable for a directory, device, pipe or link: a rename would put a file in its place."""
-    with contextlib.suppress(FileNotFoundError):
-        if not stat.S_ISREG(path.lstat().st_mode):
-            raise DirectoryUnusable(
-                f"{path} is not a regular file", fix="name another one, or leave out -o and redirect the output"
-            )

@@ -12,20 +12,17 @@ from typing import BinaryIO
 
 import click
 
-from videodb_listen.errors import DirectoryUnusable
+from videodb_listen.system.descriptors import STDOUT
+from videodb_listen.system.files import explained
 from videodb_listen.text import visible
 
 
 @contextlib.contextmanager
 def writable(name: str) -> Iterator[None]:
     """Turn an OSError of writing to `name`, in the block, into DirectoryUnusable; a reader that left ends the block."""
-    try:
+    fix = "check the directory, its permissions and the free space"
+    with contextlib.suppress(BrokenPipeError), explained(name, "cannot be written", fix=fix):
         yield
-    except BrokenPipeError:
-        pass  # whoever reads our output has seen enough
-    except OSError as exc:
-        fix = "check the directory, its permissions and the free space"
-        raise DirectoryUnusable(f"{name} cannot be written: {exc.strerror}", fix=fix) from None
 
 
 @contextlib.contextmanager
@@ -34,7 +31,7 @@ def standard_output() -> Iterator[BinaryIO]:
 
     Not by `sys.stdout.fileno()`: a closed stdout has no `sys.stdout` at all.
     """
-    with writable("standard output"), open(1, "wb", closefd=False) as file:
+    with writable("standard output"), open(STDOUT, "wb", closefd=False) as file:
         yield file
 
 
@@ -44,9 +41,9 @@ def write_out(lines: Iterable[bytes]) -> None:
     with writable("standard output"):
         while data:
             try:
-                data = data[os.write(1, data) :]
+                data = data[os.write(STDOUT, data) :]
             except BlockingIOError:  # someone who shares the pipe made it non-blocking
-                select.select([], [1], [])
+                select.select([], [STDOUT], [])
         return
     raise click.exceptions.Exit(0)
 

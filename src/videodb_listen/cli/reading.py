@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from videodb_listen.cli.options import find_layout, read_dotenv
@@ -11,6 +12,7 @@ from videodb_listen.cli.output import say
 from videodb_listen.errors import DirectoryUnusable
 from videodb_listen.reader.query import OnDamage
 from videodb_listen.reader.recording import Recording
+from videodb_listen.system.files import explained
 
 
 def find_recording(directory: str | None, cwd: str | None) -> Recording:
@@ -27,16 +29,9 @@ def find_recording(directory: str | None, cwd: str | None) -> Recording:
     return recording
 
 
-@contextlib.contextmanager
-def readable(directory: Path) -> Iterator[None]:
+def readable(directory: Path) -> AbstractContextManager[None]:
     """Turn an OSError of reading in `directory`, in the block, into DirectoryUnusable."""
-    try:
-        yield
-    except BrokenPipeError:
-        raise  # that is the output's
-    except OSError as exc:
-        where = exc.filename or directory
-        raise DirectoryUnusable(f"{where} cannot be read: {exc.strerror}", fix="check who may read it") from None
+    return explained(directory, "cannot be read", fix="check who may read it")
 
 
 @contextlib.contextmanager

@@ -12,8 +12,8 @@ import orjson
 
 from videodb_listen.cli.options import Parsed, directory_options, find_account, find_layout, read_dotenv
 from videodb_listen.cli.output import for_stdout, write_out
-from videodb_listen.listener.stdio import occupy_standard_descriptors
 from videodb_listen.settings import value_of
+from videodb_listen.system import descriptors
 from videodb_listen.text import visible
 from videodb_listen.units import parse_duration
 
@@ -74,7 +74,7 @@ def record(
     from videodb_listen.cli.progress import Progress
     from videodb_listen.cli.start import connection_id
 
-    occupy_standard_descriptors()
+    descriptors.occupy_standard()
     wanted = Wanted(transcribe, describe, tuple(map(_alert, alerts)))
     chosen = tuple(_KINDS[kind] for kind, wish in kinds.items() if wish)
     if chosen and transcribe and not {"mic", "system_audio"} & set(chosen):

@@ -19,9 +19,9 @@ from videodb_listen.cli.options import chosen_directory, find_layout, listener_o
 from videodb_listen.errors import Bug, DirectoryBusy, ListenError, NotRunning, TimedOut
 from videodb_listen.listener import directory as directories
 from videodb_listen.listener.own_log import open_log
-from videodb_listen.listener.stdio import occupy_standard_descriptors
 from videodb_listen.paths import Layout
 from videodb_listen.settings import value_of
+from videodb_listen.system import descriptors
 from videodb_listen.units import format_duration
 
 _LOOK_AGAIN_S = 0.05
@@ -42,7 +42,7 @@ def start(
     \b
     videodb-listen start --clear
     """
-    occupy_standard_descriptors()
+    descriptors.occupy_standard()
     layout = find_layout(chosen_directory(dir_argument, directory), read_dotenv(cwd))
     timeout_s = value_of("startup_timeout_s", options, os.environ) or None
     click.echo(f"WS_ID={connection_id(layout, ctx.meta[WORDS], timeout_s, clear=options['clear'])}")

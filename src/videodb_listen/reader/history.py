@@ -8,17 +8,18 @@ it had been read.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import gzip
 import hashlib
 import os
-import stat
 import zlib
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
 from videodb_listen.paths import Layout, stamps_in
+from videodb_listen.system import descriptors, files
 
 _HEAD_BYTES = 4096
 """What identifies a file: its first line, or this much of it. The line has a stamp, so no two files begin alike."""
@@ -124,9 +125,9 @@ class OpenPart:
         """Whether the file is shorter than `offset`: it was truncated. Compressed files never are."""
         return (self.seekable_size or offset) < offset
 
-    def is_at(self, path: Path) -> bool:
-        """Whether `path` names this very file. Raises OSError when it names none."""
-        return os.path.samestat(os.fstat(self._descriptor), path.stat())
+    def is_at(self, path: Path) -> bool | None:
+        """Whether `path` names this very file; None when it names none."""
+        return descriptors.is_named(self._descriptor, path)
 
     def close(self) -> None:
         """Let the file go."""
@@ -203,10 +204,7 @@ class History:
 
     def is_live(self, part: OpenPart) -> bool | None:
         """Whether the events file's name belongs to `part`; None when it belongs to no file."""
-        try:
-            return part.is_at(self.events)
-        except OSError:
-            return None
+        return part.is_at(self.events)
 
     def _stamps(self) -> list[str]:
         if self.layout is None:
@@ -231,16 +229,10 @@ def head_of(beginning: bytes) -> str | None:
 
 
 def _opened(paths: tuple[Path, ...]) -> tuple[Path, int]:
-    """The first of `paths` that is there, open for reading. O_NONBLOCK: a FIFO in its place must not hang us."""
+    """The first of `paths` that is there, open for reading."""
     for path in paths:
-        try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        except FileNotFoundError:
-            continue
-        if stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return path, descriptor
-        os.close(descriptor)
-        raise OSError(errno.EINVAL, "not a regular file", str(path))
+        with contextlib.suppress(FileNotFoundError):
+            return path, files.open_to_read(path)
     raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(paths[0]))
 
 

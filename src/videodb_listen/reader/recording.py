@@ -28,11 +28,10 @@ from videodb_listen.reader.seek import read_since
 from videodb_listen.reader.stats import Stats, measure
 from videodb_listen.reader.verify import Report, verify
 from videodb_listen.reader.wait import Awaited, wait
+from videodb_listen.system.clock import Deadline, until
 
 Source = str | os.PathLike[str]
 """A state directory, whose rotated files are read as one with the events file, or one events file alone."""
-
-_LOOK_AGAIN_S = 0.02
 
 
 class Recording:
@@ -152,7 +151,7 @@ class Recording:
     def presence(self) -> Presence:
         """Whether a listener runs, and in what state. Raises DirectoryUnusable when that cannot be told."""
         now_s = time.time()
-        return presence.look(self.layout, now_s) if self.layout else Presence(False, None, now_s)
+        return presence.look(self.layout, now_s) if self.layout else Presence(self.directory, False, None, now_s)
 
     def run(self) -> Run | None:
         """Where the listener's last run began, None when it does not say."""
@@ -163,11 +162,13 @@ class Recording:
 
         One that has just taken the lock needs a moment to say so.
         """
-        deadline = time.monotonic() + presence.PUBLISHED_WITHIN_S
-        while (seen := self.presence()).held and seen.state is None and time.monotonic() < deadline:
-            time.sleep(_LOOK_AGAIN_S)
+        until(self._has_published, Deadline(presence.PUBLISHED_WITHIN_S))
         state = self.state()
         return (state.started_unix_ts or 0.0) if state else 0.0
+
+    def _has_published(self) -> bool:
+        seen = self.presence()
+        return seen.state is not None or not seen.held
 
 
 def read_events(

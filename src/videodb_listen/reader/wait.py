@@ -9,8 +9,6 @@ stands. A failure of that session ends the waiting, unless the failure is what w
 from __future__ import annotations
 
 import itertools
-import math
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +21,7 @@ from videodb_listen.presence import is_held
 from videodb_listen.reader import query
 from videodb_listen.reader.following import Follow
 from videodb_listen.reader.query import Where
+from videodb_listen.system.clock import Deadline, until
 from videodb_listen.text import visible
 from videodb_listen.units import format_duration
 
@@ -86,26 +85,21 @@ def wait(following: Follow, awaited: Awaited, timeout_s: float | None) -> Verdic
 
     Raises NotRunning when the event is not there and nobody writes any more, SessionFailed, TimedOut.
     """
-    deadline = math.inf if timeout_s is None else time.monotonic() + timeout_s
-    layout, live = following.history.layout, False
-    while True:
-        written = layout is None or is_held(layout)  # before the file is read: what came until then is in it
+    history, live = following.history, False
+
+    def look() -> Verdict | None:
+        nonlocal live
+        more = history.layout is None or is_held(history.layout)  # before reading: what came until then is in the file
         for line, event in itertools.chain.from_iterable(iter(following.read, [])):
             awaited.take(line, event, live=live)
-        if awaited.verdict is not None:
-            return _no_failure(awaited.verdict)
-        if not written:
-            raise NotRunning(
-                f"the event is not there, and no listener runs in {following.history.directory}",
-                fix="start one: videodb-listen start",
-            )
-        if (left_s := deadline - time.monotonic()) <= 0:
-            raise TimedOut(f"no such event within {format_duration(timeout_s or 0)}", fix="see videodb-listen tail")
-        following.wait(left_s)
         live = True
+        if awaited.verdict is None and not more:
+            what = f"the event is not there, and no listener runs in {history.directory}"
+            raise NotRunning(what, fix="start one: videodb-listen start")
+        return awaited.verdict
 
-
-def _no_failure(verdict: Verdict) -> Verdict:
+    if (verdict := until(look, Deadline(timeout_s), following.wait)) is None:
+        raise TimedOut(f"no such event within {format_duration(timeout_s or 0)}", fix="see videodb-listen tail")
     if verdict.failed:
         error = orjson.dumps(verdict.event.get("data", {})).decode()
         raise SessionFailed(f"the session failed: {visible(error)}", fix="see its line: videodb-listen tail")
