@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Literal
 
 import click
@@ -54,10 +55,6 @@ def wait(
     videodb-listen wait capture_session.active --timeout 2m --print data.rtstreams
     videodb-listen wait --channel transcript --grep budget
     """
-
-    def show(line: bytes, event: dict[str, Any]) -> None:
-        write_out([for_stdout(line) if path is None else _field(event, path).encode() + b"\n"])
-
     recording = Recording(find_layout(directory, read_dotenv(cwd)).directory)
     with readable(recording.directory):
         where = filters_of(options, recording).where
@@ -65,7 +62,13 @@ def wait(
             raise click.UsageError("name an event to wait for, or a filter")
         if events_wanted:
             where &= query.event(*events_wanted)
-        recording.wait(where, since=None if begin == "now" else begin, timeout_s=timeout_s, on_found=show)
+        recording.wait(
+            where, since=None if begin == "now" else begin, timeout_s=timeout_s, on_found=partial(_show, path)
+        )
+
+
+def _show(path: str | None, line: bytes, event: dict[str, Any]) -> None:
+    write_out([for_stdout(line) if path is None else _field(event, path).encode() + b"\n"])
 
 
 def _field(event: dict[str, Any], path: str) -> str:

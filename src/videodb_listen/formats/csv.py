@@ -11,6 +11,9 @@ from videodb_listen.event import Event, View
 
 COLUMNS = ("time", "channel", "event", "session", "stream", "stream_name", "label", "text", "start", "end", "final")
 
+_LINE_END = "\r\n"
+"""Python 3.11 quotes a cell for the characters of the line's end alone; a bare CR makes two rows of one elsewhere."""
+
 
 def header() -> str:
     """The first row."""
@@ -28,8 +31,8 @@ def row(event: Event) -> str:
 
 def _csv(cells: Iterable[str | None]) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(cells)
-    return text.getvalue()
+    csv.writer(text, lineterminator=_LINE_END).writerow(cells)
+    return text.getvalue().removesuffix(_LINE_END) + "\n"
 
 
 def _iso(moment_s: float | None) -> str | None:

@@ -175,20 +175,6 @@ def test_a_fifo_in_place_of_the_file_does_not_hang(site: HandMade) -> None:
         reader.read()
 
 
-def test_the_end_is_behind_the_last_whole_line(site: HandMade) -> None:
-    assert History(site.directory).end() == Place()
-    site.append(3)
-    site.rotate()
-    assert History(site.directory).end() == Place(site.stamps[0])
-    site.append(3)
-    with site.events.open("ab") as file:
-        file.write(b'{"half')
-    end = History(site.directory).end()
-    assert end.offset == len(line(3)) * 3
-    with Reader(History(site.directory), end) as reader:
-        assert numbers(reader) == []
-
-
 ACTIONS = st.lists(
     st.sampled_from(["append", "append", "rotate", "compress", "read", "read a little", "resume"]), max_size=30
 )

@@ -105,11 +105,3 @@ def test_lines_can_be_had_with_their_events_and_are_not_given_twice(site: HandMa
         assert events.read() == []
         site.append(1)
         assert next(events)["n"] == 2
-
-
-def test_a_watch_hears_only_of_the_names_it_was_given(tmp_path: Path) -> None:
-    with Watch(tmp_path, ["it"]) as watch:
-        (tmp_path / "other").touch()
-        assert not watch.changed()
-        (tmp_path / "it").touch()
-        assert watch.changed()
