@@ -75,7 +75,7 @@ def test_bisection_and_a_full_scan_give_the_same_lines(
             assert reader.read() is None, "the reader stands at the end"
 
 
-def test_a_run_whose_file_was_set_aside_without_a_word_is_read_through(site: HandMade) -> None:
+def test_a_run_whose_file_was_rotated_without_a_word_is_read_through(site: HandMade) -> None:
     site.append(3)
     run = Run(None, site.events.stat().st_size)
     site.append(3)
