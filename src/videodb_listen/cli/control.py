@@ -96,7 +96,7 @@ def stop(directory: str | None, cwd: str | None, events: tuple[str, ...], timeou
         from videodb_listen.reader import Recording, query
 
         with readable(layout.directory):
-            Recording(layout.directory).wait(query.event(*events), since="start", timeout_s=timeout_s)
+            Recording(layout).wait(query.event(*events), since="start", timeout_s=timeout_s)
     deadline = time.monotonic() + timeout_s
     pid = _holder(layout, deadline)
     try:

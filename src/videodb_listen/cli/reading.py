@@ -20,7 +20,7 @@ def find_recording(directory: str | None, cwd: str | None) -> Recording:
 
     Raises DirectoryUnusable when there is no events file in it, not even a rotated one.
     """
-    recording = Recording(find_layout(directory, read_dotenv(cwd)).directory)
+    recording = Recording(find_layout(directory, read_dotenv(cwd)))
     with readable(recording.directory):
         if not recording.history.exists():
             raise DirectoryUnusable(

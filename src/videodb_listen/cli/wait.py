@@ -55,7 +55,7 @@ def wait(
     videodb-listen wait capture_session.active --timeout 2m --print data.rtstreams
     videodb-listen wait --channel transcript --grep budget
     """
-    recording = Recording(find_layout(directory, read_dotenv(cwd)).directory)
+    recording = Recording(find_layout(directory, read_dotenv(cwd)))
     with readable(recording.directory):
         where = filters_of(options, recording).where
         if not events_wanted and where is query.ANY:

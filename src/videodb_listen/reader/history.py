@@ -139,10 +139,13 @@ class OpenPart:
 class History:
     """The files of a state directory; or one file alone, then `layout` is None and there are no generations."""
 
-    def __init__(self, source: Path) -> None:
-        alone = source.is_file() or (not source.is_dir() and bool(source.suffix))
-        self.layout = None if alone else Layout(source)
-        self.events = source if self.layout is None else self.layout.events
+    def __init__(self, source: Path | Layout) -> None:
+        """A path that is not there yet is a file if its name has a suffix; a Layout is a directory by any name."""
+        layout = source if isinstance(source, Layout) else Layout(source)
+        path = layout.directory
+        alone = path.is_file() or (source is path and bool(path.suffix) and not path.is_dir())
+        self.layout = None if alone else layout
+        self.events = path if alone else layout.events
         self.directory = self.events.parent
 
     def __repr__(self) -> str:

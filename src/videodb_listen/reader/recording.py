@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from videodb_listen import presence
-from videodb_listen.paths import directory_in, state_directory
+from videodb_listen.paths import Layout, directory_in, state_directory
 from videodb_listen.presence import Presence, State
 from videodb_listen.reader import query
 from videodb_listen.reader.blocks import Block, OnRestart, Reader, say_nothing
@@ -31,7 +31,10 @@ from videodb_listen.reader.wait import Awaited, wait
 from videodb_listen.system.clock import Deadline, until
 
 Source = str | os.PathLike[str]
-"""A state directory, whose rotated files are read as one with the events file, or one events file alone."""
+"""A state directory, whose rotated files are read as one with the events file, or one events file alone.
+
+What is not there yet is a file if its name has a suffix.
+"""
 
 
 class Recording:
@@ -41,8 +44,8 @@ class Recording:
     unix seconds, and None says what it means. Whatever reads raises OSError when a file cannot be read.
     """
 
-    def __init__(self, source: Source) -> None:
-        self.history = History(Path(source))
+    def __init__(self, source: Source | Layout) -> None:
+        self.history = History(source if isinstance(source, Layout) else Path(source))
         self.layout = self.history.layout
         self.directory = self.history.directory
 

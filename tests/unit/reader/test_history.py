@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from support.history import HandMade, line
+from videodb_listen.paths import Layout
 from videodb_listen.reader.blocks import Reader
 from videodb_listen.reader.history import History, Place
 
@@ -53,3 +54,19 @@ def test_a_compressed_file_that_is_too_short_to_say_its_size_has_none(site: Hand
     packed = next(site.directory.glob("*.gz"))
     packed.write_bytes(b"x")
     assert History(site.directory).begins()[1] == 0
+
+
+def test_a_path_is_a_directory_or_a_file_alone(site: HandMade) -> None:
+    site.append(1)
+    later = site.directory / "later.d"
+    assert History(site.directory).layout == Layout(site.directory)
+    assert History(site.events).layout is None
+    assert (History(later).layout, History(later).events) == (None, later)
+    assert History(later.with_suffix("")).layout == Layout(later.with_suffix(""))
+    later.mkdir()
+    assert History(later).layout == Layout(later)
+
+
+def test_a_layout_is_a_directory_also_before_it_is_there(site: HandMade) -> None:
+    later = Layout(site.directory / "later.d")
+    assert (History(later).layout, History(later).events) == (later, later.events)
