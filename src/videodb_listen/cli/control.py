@@ -92,11 +92,11 @@ def stop(directory: str | None, cwd: str | None, events: tuple[str, ...], timeou
         click.echo(f"no listener runs in {layout.directory}", err=True)
         return
     if events:
-        from videodb_listen.cli.wait import wait_for
-        from videodb_listen.reader.query import ANY
-        from videodb_listen.reader.wait import Awaited
+        from videodb_listen.cli.reading import readable
+        from videodb_listen.reader import Recording, query
 
-        wait_for(layout, Awaited(events, ANY), "start", timeout_s)
+        with readable(layout.directory):
+            Recording(layout).wait(query.event(*events), since="start", timeout_s=timeout_s)
     deadline = time.monotonic() + timeout_s
     pid = _holder(layout, deadline)
     try:

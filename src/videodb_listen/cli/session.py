@@ -10,9 +10,8 @@ from typing import Any
 import click
 import orjson
 
-from videodb_listen.cli.files import write_out
 from videodb_listen.cli.options import Parsed, directory_options, find_account, find_layout, read_dotenv
-from videodb_listen.cli.render import for_stdout
+from videodb_listen.cli.output import for_stdout, write_out
 from videodb_listen.settings import value_of
 from videodb_listen.system import descriptors
 from videodb_listen.text import visible

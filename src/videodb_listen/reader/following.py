@@ -1,4 +1,4 @@
-"""Events as they come: an iterator, for loops that wait and for loops that must not."""
+"""What comes, as it comes: for loops that wait and for loops that must not."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, Self
 
-from videodb_listen.reader.query import ANY, Where, select
-from videodb_listen.reader.reader import Block, Reader
+from videodb_listen.paths import Layout
+from videodb_listen.reader.blocks import Block, Reader
+from videodb_listen.reader.history import Place
+from videodb_listen.reader.query import ANY, Found, Where, select
 from videodb_listen.system.watch import LOOK_ANYWAY_S, POLL_S, Watch
 
 
@@ -19,7 +21,9 @@ class Follow(Iterator[dict[str, Any]], AsyncIterator[dict[str, Any]]):
     """
 
     def __init__(self, reader: Reader, where: Where = ANY, backlog: Iterator[Block] | None = None):
-        self._watch = Watch(reader.history.directory, [reader.history.events.name])
+        self.history = history = reader.history
+        names = [history.events.name, Layout(history.directory).pid.name]  # a listener that ends is news as well
+        self._watch = Watch(history.directory, names)
         self._reader = reader
         self._where = where
         self._backlog = backlog or iter(())
@@ -31,15 +35,34 @@ class Follow(Iterator[dict[str, Any]], AsyncIterator[dict[str, Any]]):
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def place(self) -> Place:
+        """The place behind what was read."""
+        return self._reader.place
+
     def close(self) -> None:
         """Let go of the file and of the watch."""
         self._reader.close()
         self._watch.close()
 
+    def read(self) -> list[Found]:
+        """The next lines that are there now, with their events, a block of them at most; none when there are no more.
+
+        For who shows lines; they are not given once more as events.
+        """
+        while (block := next(self._backlog, None) or self._reader.read()) is not None:
+            if found := list(select(block.data, self._where)):
+                return found
+        return []
+
+    def wait(self, timeout_s: float | None = None) -> None:
+        """Return after a change, or after `timeout_s` seconds (None: a second)."""
+        self._watch.wait(timeout_s)
+
     def poll(self, timeout_s: float | None = None) -> dict[str, Any] | None:
         """The next event, waiting for a change at most `timeout_s` seconds (None: a second); None when none came."""
         if not self._look():
-            self._watch.wait(timeout_s)
+            self.wait(timeout_s)
         return self._found.popleft() if self._look() else None
 
     def __iter__(self) -> Self:
@@ -64,8 +87,8 @@ class Follow(Iterator[dict[str, Any]], AsyncIterator[dict[str, Any]]):
 
     def _look(self) -> bool:
         """Whether an event is at hand, after reading on if none was."""
-        while not self._found and (block := next(self._backlog, None) or self._reader.read()) is not None:
-            self._found.extend(event for _, event in select(block.data, self._where))
+        if not self._found:
+            self._found.extend(event for _, event in self.read())
         return bool(self._found)
 
     async def _changed(self) -> None:

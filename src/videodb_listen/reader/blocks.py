@@ -13,12 +13,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Self
 
 from videodb_listen.reader.history import History, OpenPart, Place, head_of
 
 BLOCK_BYTES = 1 << 20
+
+OnRestart = Callable[[str], None]
+"""Is told when a place could not be kept, and why."""
 
 CLEARED = "the events file was cleared or replaced: reading it from its new beginning"
 LOST_PLACE = "the file that was being read is gone: going on with the oldest one after it"
@@ -26,23 +28,29 @@ LOST_PLACE = "the file that was being read is gone: going on with the oldest one
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Whole lines that stand together in one file, from `begin` to just before `end`."""
+    """Whole lines that stand together in one file, from `begin` to just before `end`.
+
+    `stamp` is that of the generation that they are in; None: they are in the events file.
+    """
 
     data: bytes
     begin: Place
     end: Place
+    stamp: str | None
 
     def lines(self) -> list[bytes]:
         """Each line with its newline."""
         return [line + b"\n" for line in self.data.split(b"\n")[:-1]]
 
 
-class Reader:
-    """Reads a history from `place`. `on_restart` is told when a place could not be kept, and why."""
+def say_nothing(_why: str) -> None:
+    """For who need not know that reading began anew."""
 
-    def __init__(
-        self, history: History, place: Place | None = None, *, on_restart: Callable[[str], None] = lambda _: None
-    ) -> None:
+
+class Reader:
+    """Reads a history from `place`, None: from its beginning."""
+
+    def __init__(self, history: History, place: Place | None = None, *, on_restart: OnRestart = say_nothing) -> None:
         self.place = place or Place()
         self.history = history
         self._on_restart = on_restart
@@ -55,9 +63,7 @@ class Reader:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -122,7 +128,7 @@ class Reader:
         if not whole:
             return None
         self.place = Place(begin.after, head, begin.offset + whole)
-        return Block(data[:whole], begin, self.place)
+        return Block(data[:whole], begin, self.place, part.stamp)
 
     def _move_on(self) -> bool:
         """At the end of a file: go where more may be; whether there is such a place."""

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.history import HandMade, line
+from videodb_listen.reader.blocks import CLEARED, LOST_PLACE, Reader
 from videodb_listen.reader.history import History, Place
-from videodb_listen.reader.reader import CLEARED, LOST_PLACE, Reader
 
 
 def numbers(reader: Reader) -> list[int]:
@@ -173,20 +173,6 @@ def test_a_fifo_in_place_of_the_file_does_not_hang(site: HandMade) -> None:
     os.mkfifo(site.events)
     with Reader(History(site.directory)) as reader, pytest.raises(OSError, match="not a regular file"):
         reader.read()
-
-
-def test_the_end_is_behind_the_last_whole_line(site: HandMade) -> None:
-    assert History(site.directory).end() == Place()
-    site.append(3)
-    site.rotate()
-    assert History(site.directory).end() == Place(site.stamps[0])
-    site.append(3)
-    with site.events.open("ab") as file:
-        file.write(b'{"half')
-    end = History(site.directory).end()
-    assert end.offset == len(line(3)) * 3
-    with Reader(History(site.directory), end) as reader:
-        assert numbers(reader) == []
 
 
 ACTIONS = st.lists(
