@@ -1,4 +1,4 @@
-"""One capture session from its creation to its export, as `session record` drives it.
+"""One capture session from its creation to its export.
 
 Two wings meet here: the client side starts and stops it, the listener's file says what became of it.
 """
@@ -10,9 +10,9 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, Protocol
 
 from videodb_listen import presence
 from videodb_listen.api.session import CaptureSession
@@ -20,7 +20,6 @@ from videodb_listen.capturing.connection import Connection
 from videodb_listen.capturing.pipelines import Pipelines, Wanted
 from videodb_listen.capturing.session_watch import SessionWatch
 from videodb_listen.channels import Channel
-from videodb_listen.cli.progress import Progress
 from videodb_listen.errors import ListenError, RecorderFailed, RequestRefused
 from videodb_listen.paths import Layout
 from videodb_listen.reader import follow
@@ -28,14 +27,7 @@ from videodb_listen.recorder.client import CaptureClient
 from videodb_listen.settings import Account
 from videodb_listen.units import format_duration
 
-ABORTED = 130  # as click ends for Ctrl-C
-
-AT_ONCE = {
-    "preparing": "ended; nothing was recorded",
-    "recording": "ended at once; the session may still be recorded as running",
-    "exporting": "ended at once; the export goes on: see videodb-listen session list",
-}
-"""What is left when it ends at once, by how far it was."""
+Phase = Literal["preparing", "recording", "exporting"]
 
 PERMISSIONS = {"mic": "microphone", "display": "screen_capture"}
 
@@ -52,15 +44,28 @@ class Plan:
     wanted: Wanted
 
 
+class Progress(Protocol):
+    """Who is told how a recording goes."""
+
+    def say(self, text: str) -> None:
+        """A step that was taken."""
+
+    def move(self, text: str, counts: Mapping[str, int]) -> None:
+        """How far it is by now, and how many events came of each channel."""
+
+
 class Recording:
-    """One session that reports to the listener in `layout`, which is connected as `ws_id`."""
+    """One session that reports to the listener in `layout`, which is connected as `ws_id`.
+
+    To set `stop` ends it in good order: with its export, where that is planned. `phase` is how far it is.
+    """
 
     def __init__(self, account: Account, layout: Layout, ws_id: str, plan: Plan, progress: Progress) -> None:
         self.stop = asyncio.Event()
-        self.phase = "preparing"  # a key of AT_ONCE
+        self.phase: Phase = "preparing"
         self._connection = Connection(account)
         self._client = CaptureClient(self._connection.generate_client_token(), base_url=account.base_url)
-        self._pipelines = Pipelines(plan.wanted, self._connection, progress)
+        self._pipelines = Pipelines(plan.wanted, self._connection, progress.say)
         self._layout = layout
         self._ws_id = ws_id
         self._plan = plan
@@ -79,7 +84,7 @@ class Recording:
             if not await self._unless_stopped(preparing):
                 raise asyncio.CancelledError
             session, channels = preparing.result()
-            watch = SessionWatch(session, self._progress)
+            watch = SessionWatch(session, self._progress.say)
             with follow(self._layout.directory, since=since_s) as events:
                 hearing = asyncio.create_task(watch.hear(events))
                 self.phase = "recording"
@@ -88,7 +93,7 @@ class Recording:
                     return await self._record(session, watch)
                 except ListenError as exc:
                     if self._plan.store:
-                        exc.fix += f"; for what was stored: videodb-listen session export {session.id}"
+                        raise _with_what_is_stored(exc, session.id) from exc
                     raise
                 finally:
                     hearing.cancel()
@@ -140,7 +145,7 @@ class Recording:
         await watch.reach("stopped")
         if self._plan.store:
             return await self._export(session, watch)
-        self._progress.say(f"stopped after {sum(self._progress.counts.values())} events; nothing was stored")
+        self._progress.say(f"stopped after {watch.counts.total()} events; nothing was stored")
         return session.id
 
     async def _until_told(self, watch: SessionWatch) -> None:
@@ -153,7 +158,7 @@ class Recording:
             watch.check()
             self._check_recorder()
             await self._pipelines.follow(self._live_id())
-            self._progress.move(f"recording {format_duration(int(passed_s))}")
+            self._progress.move(f"recording {format_duration(int(passed_s))}", watch.counts)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(1.0 if left_s is None else min(1.0, left_s)):
                     await self.stop.wait()
@@ -203,40 +208,6 @@ class Recording:
             raise self._client.recorder.failure or RecorderFailed("the recorder has ended", fix="start it again")
 
 
-def run(recording: Recording, progress: Progress) -> str:
-    """Record to the end. The first signal stops it, a second SIGINT or SIGTERM ends everything at once (status 130)."""
-    return asyncio.run(_until_signal(recording, progress))
-
-
-async def _until_signal(recording: Recording, progress: Progress) -> str:
-    main = asyncio.create_task(recording.run())
-
-    def heard(number: int) -> None:
-        if not recording.stop.is_set():
-            if recording.phase != "preparing":
-                what = "stopping" if recording.phase == "recording" else "waiting for the export"
-                progress.say(f"{what}; Ctrl-C once more ends at once")
-            recording.stop.set()
-        elif number != signal.SIGHUP:  # which a terminal that closes may send twice
-            recording.kill()
-            main.cancel()
-
-    with _signals(heard):
-        try:
-            return await main
-        except asyncio.CancelledError:
-            progress.say(AT_ONCE[recording.phase])
-            os._exit(ABORTED)  # an orderly end would wait for the threads, and they for an API that does not answer
-
-
-@contextlib.contextmanager
-def _signals(heard: Callable[[int], None]) -> Iterator[None]:
-    loop = asyncio.get_running_loop()
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    for number in numbers:
-        loop.add_signal_handler(number, heard, number)
-    try:
-        yield
-    finally:
-        for number in numbers:
-            loop.remove_signal_handler(number)
+def _with_what_is_stored(error: ListenError, session_id: str) -> ListenError:
+    fix = f"{error.fix}; for what was stored: videodb-listen session export {session_id}"
+    return ListenError.from_dict({**error.as_dict(), "fix": fix})

@@ -13,9 +13,10 @@ from typing import Any, BinaryIO
 
 import click
 
+from videodb_listen import environment
 from videodb_listen.cli.files import damage_counter, find_history, readable, say, standard_output, writable
 from videodb_listen.cli.filters import Filters, filter_options, filters_of
-from videodb_listen.cli.options import directory_options, find_layout, read_dotenv
+from videodb_listen.cli.flags import directory_options
 from videodb_listen.cli.render import csv_header, csv_row, for_stdout
 from videodb_listen.errors import DirectoryUnusable
 from videodb_listen.event import Event, View
@@ -52,7 +53,7 @@ def export(format: str, output: str | None, directory: str | None, cwd: str | No
     videodb-listen export txt --stream mic:default
     videodb-listen export csv --channel alert > alerts.csv
     """
-    layout = find_layout(directory, read_dotenv(cwd))
+    layout = environment.read(cwd).layout(directory)
     history = find_history(layout)
     with readable(layout.directory):
         chosen = filters_of(options, history)

@@ -10,9 +10,10 @@ from typing import Any
 import click
 import orjson
 
+from videodb_listen import environment
 from videodb_listen.cli.files import find_history, readable, write_out
 from videodb_listen.cli.filters import filter_options, filters_of
-from videodb_listen.cli.options import directory_options, find_layout, read_dotenv
+from videodb_listen.cli.flags import directory_options
 from videodb_listen.cli.render import for_stdout
 from videodb_listen.paths import Layout
 from videodb_listen.presence import read_state
@@ -48,7 +49,7 @@ def stats(directory: str | None, cwd: str | None, as_json: bool, **options: Any)
     videodb-listen stats --since 1h
     videodb-listen stats --json | jq '.channels[] | {channel, rate_per_minute}'
     """
-    layout = find_layout(directory, read_dotenv(cwd))
+    layout = environment.read(cwd).layout(directory)
     until_s = options["until_s"]
     history = find_history(layout)
     with readable(layout.directory):
@@ -74,7 +75,7 @@ def verify(directory: str | None, cwd: str | None, as_json: bool) -> None:
     \b
     videodb-listen verify || videodb-listen verify --json | jq '.damage[]'
     """
-    layout = find_layout(directory, read_dotenv(cwd))
+    layout = environment.read(cwd).layout(directory)
     with readable(layout.directory):
         report = look_for_damage(find_history(layout), layout)
         journal = read_journal(layout.journal)

@@ -8,9 +8,10 @@ from typing import Any
 
 import click
 
+from videodb_listen import environment
 from videodb_listen.cli.files import damage_counter, find_history, readable, say, write_out
 from videodb_listen.cli.filters import filter_options, filters_of
-from videodb_listen.cli.options import Parsed, directory_options, find_layout, read_dotenv
+from videodb_listen.cli.flags import Parsed, directory_options
 from videodb_listen.cli.render import FORMATS, Render, csv_header, renderer
 from videodb_listen.presence import read_state
 from videodb_listen.reader.cursor import Cursor
@@ -51,7 +52,7 @@ def tail(directory: str | None, cwd: str | None, count: int, follows: bool, form
     \b
     videodb-listen tail -f --channel transcript --final
     """
-    history = find_history(find_layout(directory, read_dotenv(cwd)))
+    history = find_history(environment.read(cwd).layout(directory))
     render = renderer(format)
     with readable(history.directory), Watch(history.directory, [history.events.name]) as watch:
         where, end = filters_of(options, history).where, history.end()
@@ -76,7 +77,7 @@ def query(directory: str | None, cwd: str | None, limit: int | None, format: str
     videodb-listen query --since 10m --channel alert
     videodb-listen query --channel transcript --final --grep budget --format json | jq .data.text
     """
-    layout = find_layout(directory, read_dotenv(cwd))
+    layout = environment.read(cwd).layout(directory)
     history, render = find_history(layout), renderer(format)
     left = sys.maxsize if limit is None else limit
     with readable(layout.directory), Reader(history) as reader, damage_counter() as on_damage:
@@ -126,7 +127,7 @@ def read(
     \b
     videodb-listen read --cursor my-agent --max-bytes 16K
     """
-    layout = find_layout(directory, read_dotenv(cwd))
+    layout = environment.read(cwd).layout(directory)
     history, cursor = find_history(layout), Cursor(layout.directory, name)
     render, budget = renderer(format), _Budget(max_events, max_bytes)
     with (

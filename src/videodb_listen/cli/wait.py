@@ -10,10 +10,10 @@ from typing import Any
 import click
 import orjson
 
-from videodb_listen import presence
+from videodb_listen import environment, presence
 from videodb_listen.cli.files import readable, write_out
 from videodb_listen.cli.filters import MOMENT, content_options, filters_of
-from videodb_listen.cli.options import Parsed, directory_options, find_layout, read_dotenv
+from videodb_listen.cli.flags import Parsed, directory_options
 from videodb_listen.cli.render import for_stdout
 from videodb_listen.errors import NotRunning, SessionFailed, TimedOut
 from videodb_listen.paths import Layout
@@ -68,7 +68,7 @@ def wait(
     videodb-listen wait --channel transcript --grep budget
     """
     session = options["sessions"][-1] if options["sessions"] else None
-    layout = find_layout(directory, read_dotenv(cwd))
+    layout = environment.read(cwd).layout(directory)
     with readable(layout.directory):
         chosen = filters_of(options, History(layout.directory))
     if not events_wanted and chosen.where is query.ANY:

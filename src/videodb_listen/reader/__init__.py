@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from videodb_listen.environment import Environment, variables
 from videodb_listen.errors import TimedOut
-from videodb_listen.paths import Layout, directory_in, state_directory
+from videodb_listen.paths import Layout
 from videodb_listen.presence import read_state
 from videodb_listen.reader import query
 from videodb_listen.reader.follow import Follow
@@ -70,7 +71,7 @@ def wait_for(
 
 
 def _path(source: Source) -> Path:
-    return Path(source) if source else state_directory(directory_in(os.environ), os.environ)
+    return Path(source) if source else Environment(variables()).layout(None).directory
 
 
 def _run(source: Source) -> Run | None:
