@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import os
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from io import StringIO
@@ -17,6 +16,7 @@ from typing import Any
 from videodb_listen.errors import ConfigurationError
 from videodb_listen.paths import DIRECTORY_NAME, Layout, directory_in, state_directory
 from videodb_listen.settings import DOTENV_NAMES, Account, Settings, resolve, resolve_account, value_of
+from videodb_listen.system.files import is_strangers
 
 KEY_FILE_NAME = "VIDEODB_LISTEN_API_KEY_FILE"
 LOG_FORMAT_NAME = "VIDEODB_LISTEN_LOG_FORMAT"
@@ -79,8 +79,7 @@ def _dotenv(path: Path) -> dict[str, str]:
     chooses the key and the server.
     """
     try:
-        status = path.stat()
-        if status.st_mode & stat.S_IWOTH or status.st_uid != os.geteuid():
+        if is_strangers(path):
             log.warning("%s is ignored: everyone can write to it, or it is not yours", path)
             return {}
         content = path.read_text("utf-8")

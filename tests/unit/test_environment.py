@@ -1,11 +1,13 @@
 """From flags, the environment and a `.env` to a layout, an account and settings."""
 
+import ast
 import os
 from pathlib import Path
 
 import pytest
 
-from videodb_listen.environment import Environment, read, variables
+import videodb_listen
+from videodb_listen.environment import Environment, log_format, read, variables
 from videodb_listen.errors import ConfigurationError
 
 OURS = ("VIDEO_DB_API_KEY", "VIDEODB_API_KEY", "VIDEO_DB_API", "VIDEODB_EVENTS_DIR", "XDG_STATE_HOME")
@@ -103,3 +105,36 @@ def test_a_key_file_that_holds_no_key_is_named(tmp_path: Path, content: bytes | 
 def test_a_key_file_in_the_home_of_nobody_is_a_setting_to_correct() -> None:
     with pytest.raises(ConfigurationError, match="no-such-user"):
         read(None).account(None, "~no-such-user/key")
+
+
+def test_one_setting_does_not_depend_on_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIDEODB_LISTEN_FSYNC", "bogus")
+    assert read(None).value("collection", {}) == "default"
+    with pytest.raises(ConfigurationError, match="VIDEODB_LISTEN_FSYNC"):
+        read(None).settings({})
+
+
+def test_the_key_is_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIDEODB_API_KEY", "sk-secret")
+    dotenv(tmp_path, "VIDEO_DB_API_KEY=sk-secret\n")
+    assert "secret" not in repr(read(None))
+
+
+def test_an_empty_variable_asks_for_no_format(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIDEODB_LISTEN_LOG_FORMAT", "")
+    assert log_format() == "text"
+
+
+READS = {"environ", "environb", "getenv", "getenvb", "putenv", "unsetenv", "dotenv_values", "load_dotenv"}
+
+
+def test_no_other_module_reads_the_environment_or_a_dotenv() -> None:
+    package = Path(videodb_listen.__file__).parent
+    readers = {
+        str(path.relative_to(package))
+        for path in package.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if (isinstance(node, ast.Attribute) and node.attr in READS)
+        or (isinstance(node, ast.ImportFrom) and READS & {alias.name for alias in node.names})
+    }
+    assert readers == {"environment.py"}

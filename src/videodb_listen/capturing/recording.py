@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -19,12 +17,13 @@ from videodb_listen.api.session import CaptureSession
 from videodb_listen.capturing.connection import Connection
 from videodb_listen.capturing.pipelines import Pipelines, Wanted
 from videodb_listen.capturing.session_watch import SessionWatch
-from videodb_listen.channels import Channel
+from videodb_listen.channels import Channel, Channels
 from videodb_listen.errors import ListenError, RecorderFailed, RequestRefused
 from videodb_listen.paths import Layout
 from videodb_listen.reader import follow
 from videodb_listen.recorder.client import CaptureClient
 from videodb_listen.settings import Account
+from videodb_listen.system.processes import kill_group
 from videodb_listen.units import format_duration
 
 Phase = Literal["preparing", "recording", "exporting"]
@@ -101,8 +100,7 @@ class Recording:
     def kill(self) -> None:
         """End the recorder now, whatever it is at."""
         if self._client.recorder.running and self._client.recorder.pid is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._client.recorder.pid, signal.SIGKILL)
+            kill_group(self._client.recorder.pid)
 
     async def _prepare(self) -> tuple[CaptureSession, list[Channel]]:
         channels = await self._channels()
@@ -116,20 +114,13 @@ class Recording:
         return session, channels
 
     async def _channels(self) -> list[Channel]:
-        """The default channel of each kind that was asked for; of every kind that is there, if none was."""
+        """Those that are to be recorded, once the system has allowed it."""
         for kind in self._plan.kinds or PERMISSIONS:
             if kind in PERMISSIONS and not await self._client.request_permission(PERMISSIONS[kind]):
                 raise RecorderFailed(
                     f"the permission for {PERMISSIONS[kind]} was not granted", fix="allow it in the system's settings"
                 )
-        found = await self._client.list_channels()
-        groups = {"mic": found.mics, "display": found.displays, "system_audio": found.system_audio}
-        chosen = {kind: group.default for kind, group in groups.items() if group.default is not None}
-        missing = [kind for kind in self._plan.kinds if kind not in chosen]
-        if missing or not chosen:
-            there = ", ".join(channel.id for channel in found.all()) or "nothing"
-            raise RecorderFailed(f"there is no {missing[0] if missing else 'channel'} to record", fix=f"found: {there}")
-        channels = [chosen[kind] for kind in self._plan.kinds or chosen]
+        channels = chosen(await self._client.list_channels(), self._plan.kinds)
         for channel in channels:
             channel.store = self._plan.store
         return channels
@@ -206,6 +197,20 @@ class Recording:
     def _check_recorder(self) -> None:
         if not self._client.recorder.running:
             raise self._client.recorder.failure or RecorderFailed("the recorder has ended", fix="start it again")
+
+
+def chosen(found: Channels, kinds: Sequence[str]) -> list[Channel]:
+    """The default channel of each of these kinds; of every kind that is there, if there are none.
+
+    Raises RecorderFailed when one is missing.
+    """
+    groups = {"mic": found.mics, "display": found.displays, "system_audio": found.system_audio}
+    defaults = {kind: group.default for kind, group in groups.items() if group.default is not None}
+    missing = [kind for kind in kinds if kind not in defaults]
+    if missing or not defaults:
+        there = ", ".join(channel.id for channel in found.all()) or "nothing"
+        raise RecorderFailed(f"there is no {missing[0] if missing else 'channel'} to record", fix=f"found: {there}")
+    return [defaults[kind] for kind in kinds or defaults]
 
 
 def _with_what_is_stored(error: ListenError, session_id: str) -> ListenError:

@@ -19,6 +19,7 @@ from videodb_listen.listener.announce import Outside
 from videodb_listen.listener.notify import Notifier
 from videodb_listen.paths import Layout
 from videodb_listen.settings import Account, Settings
+from videodb_listen.system import descriptors
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +33,8 @@ def record(flags: Mapping[str, Any], directory: str | None, cwd: str | None, *, 
     `flags` are those of `run` that are no place. `ready_fd` is a descriptor that is told of the first connection or of
     the failure, None when nobody waits.
     """
-    stdio.occupy_standard_descriptors()
-    stderr = stdio.LineWriter(stdio.STDERR)
+    descriptors.occupy_standard()
+    stderr = stdio.LineWriter(descriptors.STDERR)
     handler = stdio.WriterHandler(stderr)
     log_format = flags["log_format"] or environment.log_format()
     configure(handler, level=flags["log_level"] or "info", format=log_format)  # until the settings are known

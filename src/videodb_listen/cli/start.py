@@ -9,7 +9,7 @@ import click
 from videodb_listen import environment, service
 from videodb_listen.cli.first_word import WORDS
 from videodb_listen.cli.flags import chosen_directory, listener_options
-from videodb_listen.listener.stdio import occupy_standard_descriptors
+from videodb_listen.system import descriptors
 
 
 @click.command()
@@ -26,7 +26,7 @@ def start(
     \b
     videodb-listen start --clear
     """
-    occupy_standard_descriptors()
+    descriptors.occupy_standard()
     environ = environment.read(cwd)
     layout = environ.layout(chosen_directory(dir_argument, directory))
     timeout_s = environ.value("startup_timeout_s", options) or None

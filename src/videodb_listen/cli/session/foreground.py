@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import signal
-from collections.abc import Callable, Iterator
+from functools import partial
 
 from videodb_listen.capturing.recording import Phase, Progress, Recording
 from videodb_listen.cli.program import ABORTED
+from videodb_listen.system.signals import SIGHUP, SIGINT, SIGTERM, handled
 
 _AT_ONCE: dict[Phase, str] = {
     "preparing": "ended; nothing was recorded",
@@ -36,26 +35,13 @@ async def _until_signal(recording: Recording, progress: Progress) -> str:
                 what = "stopping" if recording.phase == "recording" else "waiting for the export"
                 progress.say(f"{what}; Ctrl-C once more ends at once")
             recording.stop.set()
-        elif number != signal.SIGHUP:  # which a terminal that closes may send twice
+        elif number != SIGHUP:  # which a terminal that closes may send twice
             recording.kill()
             main.cancel()
 
-    with _signals(heard):
+    with handled({number: partial(heard, number) for number in (SIGINT, SIGTERM, SIGHUP)}):
         try:
             return await main
         except asyncio.CancelledError:
             progress.say(_AT_ONCE[recording.phase])
             os._exit(ABORTED)  # an orderly end would wait for the threads, and they for an API that does not answer
-
-
-@contextlib.contextmanager
-def _signals(heard: Callable[[int], None]) -> Iterator[None]:
-    loop = asyncio.get_running_loop()
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    for number in numbers:
-        loop.add_signal_handler(number, heard, number)
-    try:
-        yield
-    finally:
-        for number in numbers:
-            loop.remove_signal_handler(number)
