@@ -6,15 +6,17 @@ neither the network stack nor asyncio.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-from click.shell_completion import CompletionItem
 
 from videodb_listen.version import __version__
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 COMMANDS = {
     "run": ("run", "The daemon, in the foreground (the default command)."),
@@ -104,6 +106,8 @@ def require_directory_word(word: str) -> None:
 
 
 def _no_command(word: str, commands: Iterable[str] = ()) -> click.UsageError:
+    import difflib
+
     close = difflib.get_close_matches(word, list(commands), n=1, cutoff=0.65)
     hint = f"did you mean {close[0]}? " if close else ""
     return click.UsageError(f"no command {word!r}: {hint}a directory is ./{word}")
