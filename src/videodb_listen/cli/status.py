@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Any
-
 import click
 import orjson
 
@@ -31,27 +28,13 @@ def status(layout: Layout, as_json: bool) -> None:
     """
     seen = service.status(layout)
     if as_json:
-        click.echo(orjson.dumps(json_safe(_described(seen, layout))))
+        click.echo(orjson.dumps(json_safe(seen.as_dict())))
     else:
         click.echo("\n".join(f"{name:<11}{visible(text)}" for name, text in _screen(seen, layout)))
     if not seen.held:
         raise click.exceptions.Exit(NotRunning.status)
     if not seen.connected:
         raise click.exceptions.Exit(NotConnected.status)
-
-
-def _described(seen: Presence, layout: Layout) -> dict[str, Any]:
-    """The state file's object, corrected by what the lock and the last pong say."""
-    state = dataclasses.asdict(seen.state or State())
-    if not seen.connected:
-        state["ws_id"] = None
-    return {
-        **state,
-        "phase": seen.phase,
-        "running": seen.held,
-        "connected": seen.connected,
-        "directory": str(layout.directory),
-    }
 
 
 def _screen(seen: Presence, layout: Layout) -> list[tuple[str, str]]:

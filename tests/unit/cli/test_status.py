@@ -35,7 +35,7 @@ def run(seen: Presence, monkeypatch: pytest.MonkeyPatch, *words: str) -> tuple[i
 
 
 def test_a_screen_shows_what_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    exit_status, shown = run(Presence(True, CONNECTED, 1000.0), monkeypatch)
+    exit_status, shown = run(Presence(Path("/d"), True, CONNECTED, 1000.0), monkeypatch)
     assert exit_status == 0
     assert shown.startswith("phase      connected\n")
     assert "ws id      conn-1=\n" in shown
@@ -45,7 +45,7 @@ def test_a_screen_shows_what_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_without_a_proven_connection_there_is_no_id_to_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = Presence(True, CONNECTED, 2000.0)
+    seen = Presence(Path("/d"), True, CONNECTED, 2000.0)
     exit_status, shown = run(seen, monkeypatch)
     assert (exit_status, "ws id" in shown, "connected " in shown) == (4, False, False)
     exit_status, shown = run(seen, monkeypatch, "--json")
@@ -54,6 +54,6 @@ def test_without_a_proven_connection_there_is_no_id_to_use(monkeypatch: pytest.M
 
 
 def test_a_directory_without_a_listener_is_told_of_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    exit_status, shown = run(Presence(False, None, 1000.0), monkeypatch, "--json")
+    exit_status, shown = run(Presence(Path("/d"), False, None, 1000.0), monkeypatch, "--json")
     told = orjson.loads(shown)
     assert (exit_status, told["phase"], told["running"], told["directory"]) == (3, "stopped", False, str(Path("/d")))
