@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from videodb_listen.api.blocking import blocking
@@ -12,6 +11,7 @@ from videodb_listen.api.session import CaptureSession
 from videodb_listen.api.stream import RTStream
 from videodb_listen.api.websocket_url import EventsOf
 from videodb_listen.capturing.event_socket import EventSocket
+from videodb_listen.environment import variables
 from videodb_listen.errors import ConfigurationError
 from videodb_listen.settings import KEY_NAMES, Link, checked_credential, resolve_account
 
@@ -27,9 +27,9 @@ def connect(api_key: str | None = None, *, base_url: str | None = None, session_
     Raises ConfigurationError when there is no key, or when the address would send it in the clear.
     """
     key = api_key or (session_token and checked_credential("session token", session_token))
-    if not key and not any(os.environ.get(name) for name in KEY_NAMES):
+    if not key and not any(variables().get(name) for name in KEY_NAMES):
         raise ConfigurationError("no API key", fix=f"give connect() one, or set {KEY_NAMES[0]}")
-    return Connection(Api(resolve_account(base_url, os.environ, {}, key=key)))
+    return Connection(Api(resolve_account(base_url, variables(), {}, key=key)))
 
 
 class Collection(Resource):

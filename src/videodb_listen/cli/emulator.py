@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -203,14 +202,14 @@ def _run(
 
 async def _serve_until_signal(scenario: Scenario | None, **options: Any) -> None:
     from videodb_emulator.http.server import running_emulator
+    from videodb_listen.system.signals import SIGINT, SIGTERM, handled
 
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with running_emulator(scenario, **options) as running:
-        click.echo(f"VIDEO_DB_API={running.base_url}")
-        sys.stdout.flush()
-        await stop.wait()
+    with handled({SIGINT: stop.set, SIGTERM: stop.set}):
+        async with running_emulator(scenario, **options) as running:
+            click.echo(f"VIDEO_DB_API={running.base_url}")
+            sys.stdout.flush()
+            await stop.wait()
 
 
 for _command in (trigger, recorder):

@@ -1,12 +1,13 @@
-"""From flags, the environment and a `.env` to a layout and settings."""
+"""From flags, the environment and a `.env` to a layout, an account and settings."""
 
+import ast
 import os
 from pathlib import Path
 
-import click
 import pytest
 
-from videodb_listen.cli.options import chosen_directory, find_account, find_layout, read_dotenv
+import videodb_listen
+from videodb_listen.environment import Environment, log_format, read, variables
 from videodb_listen.errors import ConfigurationError
 
 OURS = ("VIDEO_DB_API_KEY", "VIDEODB_API_KEY", "VIDEO_DB_API", "VIDEODB_EVENTS_DIR", "XDG_STATE_HOME")
@@ -29,33 +30,33 @@ def dotenv(directory: Path, content: str, mode: int = 0o600) -> Path:
 
 def test_a_dotenv_gives_only_the_names_of_ours_and_nothing_is_interpolated(tmp_path: Path) -> None:
     dotenv(tmp_path, "VIDEO_DB_API_KEY=sk-${HOME}\nexport VIDEO_DB_API=https://x\nPATH=/evil\nVIDEODB_EVENTS_DIR=\n")
-    assert read_dotenv(None) == {"VIDEO_DB_API_KEY": "sk-${HOME}", "VIDEO_DB_API": "https://x"}
+    assert read(None).dotenv == {"VIDEO_DB_API_KEY": "sk-${HOME}", "VIDEO_DB_API": "https://x"}
 
 
 def test_no_parent_directory_is_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dotenv(tmp_path, "VIDEO_DB_API_KEY=k\n")
     (tmp_path / "below").mkdir()
     monkeypatch.chdir(tmp_path / "below")
-    assert read_dotenv(None) == {}
-    assert read_dotenv(str(tmp_path)) == {"VIDEO_DB_API_KEY": "k"}
+    assert read(None).dotenv == {}
+    assert read(str(tmp_path)).dotenv == {"VIDEO_DB_API_KEY": "k"}
 
 
 @pytest.mark.parametrize(("mode", "trusted"), [(0o600, True), (0o644, True), (0o606, False), (0o646, False)])
 def test_a_dotenv_that_everyone_can_write_is_ignored(tmp_path: Path, mode: int, trusted: bool) -> None:
     dotenv(tmp_path, "VIDEO_DB_API_KEY=k\n", mode)
-    assert bool(read_dotenv(None)) is trusted
+    assert bool(read(None).dotenv) is trusted
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to someone else")
 def test_a_dotenv_of_someone_else_is_ignored(tmp_path: Path) -> None:
     os.chown(dotenv(tmp_path, "VIDEO_DB_API_KEY=k\n"), 12345, 12345)
-    assert read_dotenv(None) == {}
+    assert read(None).dotenv == {}
 
 
 def test_a_dotenv_that_cannot_be_read_is_ignored(tmp_path: Path) -> None:
     dotenv(tmp_path, "").write_bytes(b"VIDEO_DB_API_KEY=\xff\n")
-    assert read_dotenv(None) == {}
-    assert read_dotenv(str(tmp_path / "missing")) == {}
+    assert read(None).dotenv == {}
+    assert read(str(tmp_path / "missing")).dotenv == {}
 
 
 @pytest.mark.parametrize(
@@ -74,14 +75,7 @@ def test_the_directory_is_that_of_the_flag_the_environment_or_the_dotenv(
 ) -> None:
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
-    assert find_layout(flag, {"VIDEODB_EVENTS_DIR": named}).directory == Path(expected)
-
-
-def test_a_directory_given_twice_must_be_the_same() -> None:
-    assert chosen_directory("a", None) == chosen_directory(None, "a") == chosen_directory("a", "a") == "a"
-    assert chosen_directory(None, None) is None
-    with pytest.raises(click.UsageError, match="two directories: a and --dir b"):
-        chosen_directory("a", "b")
+    assert Environment(variables(), {"VIDEODB_EVENTS_DIR": named}).layout(flag).directory == Path(expected)
 
 
 @pytest.mark.parametrize("by_variable", [False, True])
@@ -93,7 +87,7 @@ def test_the_key_in_a_file_is_taken_without_its_newline(
     if by_variable:
         monkeypatch.setenv("VIDEODB_LISTEN_API_KEY_FILE", str(path))
     monkeypatch.setenv("VIDEO_DB_API_KEY", "sk-env")
-    assert find_account(None, {}, None if by_variable else str(path)).key == "sk-file"
+    assert read(None).account(None, None if by_variable else str(path)).key == "sk-file"
 
 
 @pytest.mark.parametrize(
@@ -104,10 +98,43 @@ def test_a_key_file_that_holds_no_key_is_named(tmp_path: Path, content: bytes | 
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(ConfigurationError, match=said) as failure:
-        find_account(None, {}, str(path))
+        read(None).account(None, str(path))
     assert str(path) in failure.value.message
 
 
 def test_a_key_file_in_the_home_of_nobody_is_a_setting_to_correct() -> None:
     with pytest.raises(ConfigurationError, match="no-such-user"):
-        find_account(None, {}, "~no-such-user/key")
+        read(None).account(None, "~no-such-user/key")
+
+
+def test_one_setting_does_not_depend_on_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIDEODB_LISTEN_FSYNC", "bogus")
+    assert read(None).value("collection", {}) == "default"
+    with pytest.raises(ConfigurationError, match="VIDEODB_LISTEN_FSYNC"):
+        read(None).settings({})
+
+
+def test_the_key_is_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIDEODB_API_KEY", "sk-secret")
+    dotenv(tmp_path, "VIDEO_DB_API_KEY=sk-secret\n")
+    assert "secret" not in repr(read(None))
+
+
+def test_an_empty_variable_asks_for_no_format(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIDEODB_LISTEN_LOG_FORMAT", "")
+    assert log_format() == "text"
+
+
+READS = {"environ", "environb", "getenv", "getenvb", "putenv", "unsetenv", "dotenv_values", "load_dotenv"}
+
+
+def test_no_other_module_reads_the_environment_or_a_dotenv() -> None:
+    package = Path(videodb_listen.__file__).parent
+    readers = {
+        str(path.relative_to(package))
+        for path in package.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if (isinstance(node, ast.Attribute) and node.attr in READS)
+        or (isinstance(node, ast.ImportFrom) and READS & {alias.name for alias in node.names})
+    }
+    assert readers == {"environment.py"}
