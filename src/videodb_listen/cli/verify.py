@@ -47,7 +47,7 @@ def _screen(report: Report, directory: str) -> list[str]:
         ("directory", directory),
         ("events", f"{report.events} ({format_size(report.bytes)}), files: {report.files}"),
         ("gaps", f"{gaps}, recovered: {recovered}, unrecoverable: {lost}" if gaps else "none"),
-        ("set aside", f"{report.fragments} ({format_size(report.fragment_bytes)})" if report.fragments else None),
+        ("fragments", f"{report.fragments} ({format_size(report.fragment_bytes)})" if report.fragments else None),
         ("unfinished", "a last line is being written" if report.tails else None),
         *(("noted", f"{report.counts[kind]} x, first: {_spot_text(spot)}") for kind, spot in report.noted.items()),
         *(("damage", _spot_text(spot)) for spot in report.damage),
