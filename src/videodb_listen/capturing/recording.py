@@ -80,7 +80,7 @@ class Recording:
         self._progress.say(f"events go to {self._layout.directory}")
         async with self._client:
             preparing = asyncio.create_task(self._prepare())
-            if not await self._unless_stopped(preparing):
+            if not await unless(self.stop, preparing):
                 raise asyncio.CancelledError
             session, channels = preparing.result()
             watch = SessionWatch(session, self._progress.say)
@@ -126,7 +126,7 @@ class Recording:
         return channels
 
     async def _record(self, session: CaptureSession, watch: SessionWatch) -> str:
-        if await self._unless_stopped(asyncio.create_task(watch.reach("active", self._check_recorder))):
+        if await unless(self.stop, asyncio.create_task(watch.reach("active", self._check_recorder))):
             await asyncio.to_thread(session.refresh)
             watch.streams |= {stream.id for stream in session.rtstreams}
             await self._pipelines.start(session.rtstreams, self._live_id())
@@ -177,18 +177,6 @@ class Recording:
             return str((self._connection.api.get("video", video_id, query=query) or {}).get("player_url") or video_id)
         return video_id
 
-    async def _unless_stopped(self, doing: asyncio.Task[Any]) -> bool:
-        """Whether `doing` came to its end, and raise what it raised; False when the stop came first."""
-        stopping = asyncio.create_task(self.stop.wait())
-        try:
-            await asyncio.wait({doing, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            if doing.done():
-                doing.result()
-            return doing.done()
-        finally:
-            for task in (doing, stopping):
-                task.cancel()
-
     def _live_id(self) -> str | None:
         with contextlib.suppress(ListenError):  # who may not ask sees none
             return presence.live_id(self._layout, time.time())
@@ -197,6 +185,23 @@ class Recording:
     def _check_recorder(self) -> None:
         if not self._client.recorder.running:
             raise self._client.recorder.failure or RecorderFailed("the recorder has ended", fix="start it again")
+
+
+async def unless(stop: asyncio.Event, doing: asyncio.Task[Any]) -> bool:
+    """Whether `doing` came to its end, and raise what it raised; False when `stop` came first.
+
+    Then it is given up, and has undone what it was at: a recorder that was about to start is gone.
+    """
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({doing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if doing.done():
+            doing.result()
+        return doing.done()
+    finally:
+        doing.cancel()
+        stopping.cancel()
+        await asyncio.gather(doing, stopping, return_exceptions=True)
 
 
 def chosen(found: Channels, kinds: Sequence[str]) -> list[Channel]:

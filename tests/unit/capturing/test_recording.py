@@ -1,10 +1,12 @@
-"""Which channels a session records."""
+"""Which channels a session records, and what becomes of what a stop interrupts."""
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
-from videodb_listen.capturing.recording import chosen
+from videodb_listen.capturing.recording import chosen, unless
 from videodb_listen.channels import Channel, Channels
 from videodb_listen.errors import RecorderFailed
 
@@ -44,3 +46,27 @@ def test_what_is_missing_is_named_beside_what_is_there(found: Channels, kinds: t
     with pytest.raises(RecorderFailed) as failure:
         chosen(found, kinds)
     assert str(failure.value) == said
+
+
+async def test_what_a_stop_interrupts_is_undone_before_anything_else_happens() -> None:
+    stop, undone = asyncio.Event(), asyncio.Event()
+
+    async def start() -> None:
+        stop.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)  # as a process that is ended takes its time
+            undone.set()
+
+    assert not await unless(stop, asyncio.create_task(start()))
+    assert undone.is_set()
+
+
+async def test_what_comes_to_its_end_is_not_stopped_and_its_failure_is_raised() -> None:
+    async def fail() -> None:
+        raise RecorderFailed("the recorder has ended", fix="start it again")
+
+    assert await unless(asyncio.Event(), asyncio.create_task(asyncio.sleep(0)))
+    with pytest.raises(RecorderFailed):
+        await unless(asyncio.Event(), asyncio.create_task(fail()))
