@@ -9,7 +9,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import orjson
@@ -27,6 +27,7 @@ from videodb_listen.errors import (
 from videodb_listen.paths import Layout
 from videodb_listen.presence import Presence
 from videodb_listen.system.clock import Deadline, until
+from videodb_listen.system.files import explained
 from videodb_listen.system.processes import start_detached, terminate
 from videodb_listen.units import format_duration
 
@@ -146,18 +147,20 @@ def _silent(exit_status: int, layout: Layout) -> ListenError:
 # -- stopping --
 
 
-def stop(layout: Layout, timeout_s: float, *, first: Callable[[], object] = lambda: None) -> int | None:
+def stop(layout: Layout, timeout_s: float, *, after: Sequence[str] = ()) -> int | None:
     """The process id of the listener that was stopped, and is gone; None when none ran.
 
-    `first` is called when one runs, and may wait for something; what it raises leaves the listener as it is. After it
-    the listener has `timeout_s` seconds to end. Raises CannotStop.
+    One of the events named in `after` is waited for first, as `Recording.wait` does from the listener's start: when it
+    does not come, that is raised, and the listener is left as it is. It has `timeout_s` seconds to come, and then the
+    listener as many to end. Raises CannotStop.
     """
     try:
         if not presence.is_held(layout):
             return None
     except DirectoryUnusable as exc:  # it may well run
         raise CannotStop(exc.message, fix=exc.fix) from None
-    first()
+    if after:
+        _await_any(layout, after, timeout_s)
     deadline = Deadline(timeout_s)
     pid = until(lambda: _holder(layout), deadline)
     if pid is None:
@@ -175,6 +178,13 @@ def stop(layout: Layout, timeout_s: float, *, first: Callable[[], object] = lamb
         fix = f"see what it logged; kill -KILL {pid} ends it the hard way"
         raise CannotStop(f"process {pid} did not end within {format_duration(timeout_s)}", fix=fix)
     return pid
+
+
+def _await_any(layout: Layout, events: Sequence[str], timeout_s: float) -> None:
+    from videodb_listen.reader import Recording, query
+
+    with explained(layout.directory, "cannot be read", fix="check who may read it"):
+        Recording(layout).wait(query.event(*events), since="start", timeout_s=timeout_s)
 
 
 def _holder(layout: Layout) -> int | None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from videodb_listen.api.blocking import aio
 from videodb_listen.api.stream import RTStream
 from videodb_listen.capturing.connection import Connection
 from videodb_listen.errors import ListenError
@@ -83,7 +83,7 @@ class Pipelines:
     async def _try(self, what: str, call: Callable[..., Any], *args: Any, **fields: Any) -> Any:
         """What `call` gives; None when it fails, which is said."""
         try:
-            return await asyncio.to_thread(call, *args, **fields)
+            return await aio(call, *args, **fields)
         except ListenError as exc:
             self._say(f"{what} failed: {exc}")
             return None

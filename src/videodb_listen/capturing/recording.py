@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from videodb_listen import presence
+from videodb_listen.api.blocking import aio
+from videodb_listen.api.http import Api
 from videodb_listen.api.session import CaptureSession
 from videodb_listen.capturing.connection import Connection
 from videodb_listen.capturing.pipelines import Pipelines, Wanted
@@ -22,7 +24,6 @@ from videodb_listen.errors import ListenError, RecorderFailed, RequestRefused
 from videodb_listen.paths import Layout
 from videodb_listen.reader import follow
 from videodb_listen.recorder.client import CaptureClient
-from videodb_listen.settings import Account
 from videodb_listen.system.processes import kill_group
 from videodb_listen.units import format_duration
 
@@ -59,11 +60,11 @@ class Recording:
     To set `stop` ends it in good order: with its export, where that is planned. `phase` is how far it is.
     """
 
-    def __init__(self, account: Account, layout: Layout, ws_id: str, plan: Plan, progress: Progress) -> None:
+    def __init__(self, api: Api, layout: Layout, ws_id: str, plan: Plan, progress: Progress) -> None:
         self.stop = asyncio.Event()
         self.phase: Phase = "preparing"
-        self._connection = Connection(account)
-        self._client = CaptureClient(self._connection.generate_client_token(), base_url=account.base_url)
+        self._connection = Connection(api)
+        self._client: CaptureClient | None = None  # until it has a token
         self._pipelines = Pipelines(plan.wanted, self._connection, progress.say)
         self._layout = layout
         self._ws_id = ws_id
@@ -77,34 +78,26 @@ class Recording:
         and what the API's answers mean.
         """
         since_s = time.time()
-        self._progress.say(f"events go to {self._layout.directory}")
-        async with self._client:
-            preparing = asyncio.create_task(self._prepare())
-            if not await unless(self.stop, preparing):
+        async with self._connection.api as api:
+            asking = asyncio.create_task(aio(self._connection.generate_client_token))
+            if not await unless(self.stop, asking):
                 raise asyncio.CancelledError
-            session, channels = preparing.result()
-            watch = SessionWatch(session, self._progress.say)
-            with follow(self._layout.directory, since=since_s) as events:
-                hearing = asyncio.create_task(watch.hear(events))
-                self.phase = "recording"
-                try:
-                    await self._client.start_capture_session(session.id, channels)
-                    return await self._record(session, watch)
-                except ListenError as exc:
-                    if self._plan.store:
-                        raise _with_what_is_stored(exc, session.id) from exc
-                    raise
-                finally:
-                    hearing.cancel()
+            self._progress.say(f"events go to {self._layout.directory}")
+            async with CaptureClient(asking.result(), base_url=api.base_url) as self._client:
+                preparing = asyncio.create_task(self._prepare(self._client))
+                if not await unless(self.stop, preparing):
+                    raise asyncio.CancelledError
+                return await self._record_into(*preparing.result(), self._client, since_s)
 
     def kill(self) -> None:
         """End the recorder now, whatever it is at."""
-        if self._client.recorder.running and self._client.recorder.pid is not None:
-            kill_group(self._client.recorder.pid)
+        recorder = self._client and self._client.recorder
+        if recorder and recorder.running and recorder.pid is not None:
+            kill_group(recorder.pid)
 
-    async def _prepare(self) -> tuple[CaptureSession, list[Channel]]:
-        channels = await self._channels()
-        session = await asyncio.to_thread(
+    async def _prepare(self, client: CaptureClient) -> tuple[CaptureSession, list[Channel]]:
+        channels = await self._channels(client)
+        session = await aio(
             self._connection.create_capture_session,
             end_user_id=self._plan.user,
             collection_id=self._plan.collection,
@@ -113,33 +106,54 @@ class Recording:
         self._progress.say(f"session {session.id}: {', '.join(channel.name or channel.id for channel in channels)}")
         return session, channels
 
-    async def _channels(self) -> list[Channel]:
+    async def _record_into(
+        self, session: CaptureSession, channels: list[Channel], client: CaptureClient, since_s: float
+    ) -> str:
+        watch = SessionWatch(session, self._progress.say)
+        with follow(self._layout.directory, since=since_s) as events:
+            hearing = asyncio.create_task(watch.hear(events))
+            self.phase = "recording"
+            try:
+                await client.start_capture_session(session.id, channels)
+                return await self._record(session, watch, client)
+            except ListenError as exc:
+                if self._plan.store:
+                    raise _with_what_is_stored(exc, session.id) from exc
+                raise
+            finally:
+                hearing.cancel()
+
+    async def _channels(self, client: CaptureClient) -> list[Channel]:
         """Those that are to be recorded, once the system has allowed it."""
         for kind in self._plan.kinds or PERMISSIONS:
-            if kind in PERMISSIONS and not await self._client.request_permission(PERMISSIONS[kind]):
+            if kind in PERMISSIONS and not await client.request_permission(PERMISSIONS[kind]):
                 raise RecorderFailed(
                     f"the permission for {PERMISSIONS[kind]} was not granted", fix="allow it in the system's settings"
                 )
-        channels = chosen(await self._client.list_channels(), self._plan.kinds)
+        channels = chosen(await client.list_channels(), self._plan.kinds)
         for channel in channels:
             channel.store = self._plan.store
         return channels
 
-    async def _record(self, session: CaptureSession, watch: SessionWatch) -> str:
-        if await unless(self.stop, asyncio.create_task(watch.reach("active", self._check_recorder))):
-            await asyncio.to_thread(session.refresh)
+    async def _record(self, session: CaptureSession, watch: SessionWatch, client: CaptureClient) -> str:
+        def check() -> None:
+            if not client.recorder.running:
+                raise client.recorder.failure or RecorderFailed("the recorder has ended", fix="start it again")
+
+        if await unless(self.stop, asyncio.create_task(watch.reach("active", check))):
+            await aio(session.refresh)
             watch.streams |= {stream.id for stream in session.rtstreams}
             await self._pipelines.start(session.rtstreams, self._live_id())
             self._progress.say(f"recording; Ctrl-C stops {'and exports' if self._plan.store else 'it'}")
-            await self._until_told(watch)
-        await self._client.stop_capture()
+            await self._until_told(watch, check)
+        await client.stop_capture()
         await watch.reach("stopped")
         if self._plan.store:
             return await self._export(session, watch)
         self._progress.say(f"stopped after {watch.counts.total()} events; nothing was stored")
         return session.id
 
-    async def _until_told(self, watch: SessionWatch) -> None:
+    async def _until_told(self, watch: SessionWatch, check_recorder: Callable[[], None]) -> None:
         began_s = time.monotonic()
         while not self.stop.is_set():
             passed_s = time.monotonic() - began_s
@@ -147,7 +161,7 @@ class Recording:
             if left_s is not None and left_s <= 0:
                 return
             watch.check()
-            self._check_recorder()
+            check_recorder()
             await self._pipelines.follow(self._live_id())
             self._progress.move(f"recording {format_duration(int(passed_s))}", watch.counts)
             with contextlib.suppress(TimeoutError):
@@ -158,33 +172,30 @@ class Recording:
         self.phase = "exporting"
         self._progress.say("exporting")
         try:
-            await asyncio.to_thread(session.export, ws_connection_id=self._live_id())
+            await aio(session.export, ws_connection_id=self._live_id())
         except RequestRefused:
-            await asyncio.to_thread(session.refresh)
+            await aio(session.refresh)
             if session.export_status not in {"exporting", "exported"}:  # otherwise it began by itself
                 raise
         await watch.reach("exported")
-        await asyncio.to_thread(session.refresh)
-        return await asyncio.to_thread(self._shown_at, {**session.data, **watch.details})
+        await aio(session.refresh)
+        return await self._shown_at({**session.data, **watch.details})
 
-    def _shown_at(self, told: dict[str, Any]) -> str:
+    async def _shown_at(self, told: dict[str, Any]) -> str:
         """The URL of the player: its event has it, the session only names the video."""
         video_id = str(told["exported_video_id"])
         if told.get("player_url"):
             return str(told["player_url"])
         with contextlib.suppress(ListenError):  # the video is there, wherever it can be seen
             query = {"collection_id": told.get("collection_id")}
-            return str((self._connection.api.get("video", video_id, query=query) or {}).get("player_url") or video_id)
+            video = await self._connection.api.get("video", video_id, query=query)
+            return str(video.get("player_url") or video_id)
         return video_id
 
     def _live_id(self) -> str | None:
         with contextlib.suppress(ListenError):  # who may not ask sees none
             return presence.live_id(self._layout, time.time())
         return None
-
-    def _check_recorder(self) -> None:
-        if not self._client.recorder.running:
-            raise self._client.recorder.failure or RecorderFailed("the recorder has ended", fix="start it again")
 
 
 async def unless(stop: asyncio.Event, doing: asyncio.Task[Any]) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from videodb_listen import lifecycle
+from videodb_listen.api.blocking import aio
 from videodb_listen.api.session import CaptureSession
 from videodb_listen.errors import SessionFailed, TimedOut, Unavailable
 from videodb_listen.event import channel_of, name_of, session_of, stream_of, streams_in
@@ -86,7 +87,7 @@ class SessionWatch:
 
     async def _ask(self) -> None:
         with contextlib.suppress(Unavailable):  # asked again soon, until the patience ends
-            await asyncio.to_thread(self._session.refresh)
+            await aio(self._session.refresh)
             exporting = self._session.export_status
             self._of = "export of session" if exporting == lifecycle.FAILED else "session"
             self._take(exporting if exporting in lifecycle.TERMINAL else self._session.status, self._session.data)

@@ -12,13 +12,14 @@ from typing import Any
 import orjson
 
 from videodb_listen import environment
+from videodb_listen.api.http import Api
 from videodb_listen.cli.logs import configure, json_safe
 from videodb_listen.errors import Bug, ListenError
 from videodb_listen.listener import daemon, stdio
 from videodb_listen.listener.announce import Outside
 from videodb_listen.listener.notify import Notifier
 from videodb_listen.paths import Layout
-from videodb_listen.settings import Account, Settings
+from videodb_listen.settings import Settings
 from videodb_listen.system import descriptors
 
 log = logging.getLogger(__name__)
@@ -42,9 +43,9 @@ def record(flags: Mapping[str, Any], directory: str | None, cwd: str | None, *, 
         environ = environment.read(cwd)
         layout = environ.layout(directory)
         settings = environ.settings(flags)
-        account = environ.account(flags["base_url"], flags["api_key_file"])
+        api = Api(environ.account(flags["base_url"], flags["api_key_file"]))
         configure(handler, level=settings.output.log_level, format=settings.output.log_format)
-        _run_daemon(account, settings, layout, clear=flags["clear"], ready_fd=ready_fd)
+        _run_daemon(api, settings, layout, clear=flags["clear"], ready_fd=ready_fd)
         status = 0
     except ListenError as exc:
         status = _say_failure(exc, ready_fd)
@@ -56,7 +57,7 @@ def record(flags: Mapping[str, Any], directory: str | None, cwd: str | None, *, 
     return status
 
 
-def _run_daemon(account: Account, settings: Settings, layout: Layout, *, clear: bool, ready_fd: int | None) -> None:
+def _run_daemon(api: Api, settings: Settings, layout: Layout, *, clear: bool, ready_fd: int | None) -> None:
     """Run the daemon to its end. Raises the ListenError that ended it; returns after a clean stop."""
     stdout = stdio.Stdout(settings.output.output)
     outside = Outside(
@@ -65,7 +66,7 @@ def _run_daemon(account: Account, settings: Settings, layout: Layout, *, clear: 
         on_connected=lambda ws_id: _tell(ready_fd, {"ws_id": ws_id}),
     )
     try:
-        _run_to_end(daemon.run(account, settings, layout, outside, clear=clear))
+        _run_to_end(daemon.run(api, settings, layout, outside, clear=clear))
     finally:
         stdout.close(FAREWELL_S)
 

@@ -29,14 +29,5 @@ def stop(layout: Layout, events: tuple[str, ...], timeout_s: float) -> None:
     videodb-listen stop
     videodb-listen stop --after capture_session.exported --timeout 10m
     """
-
-    def wait_first() -> None:
-        if events:
-            from videodb_listen.cli.wait import wait_for
-            from videodb_listen.reader.query import ANY
-            from videodb_listen.reader.wait import Awaited
-
-            wait_for(layout, Awaited(events, ANY), "start", timeout_s)
-
-    pid = service.stop(layout, timeout_s, first=wait_first)
+    pid = service.stop(layout, timeout_s, after=events)
     click.echo(f"no listener runs in {layout.directory}" if pid is None else f"stopped (pid {pid})", err=True)

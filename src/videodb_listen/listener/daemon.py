@@ -12,7 +12,8 @@ import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
-from videodb_listen.api.http import request_websocket_url
+from videodb_listen.api.http import Api
+from videodb_listen.api.websocket_url import EventsOf, request_websocket_url
 from videodb_listen.errors import Bug, ListenError, Unavailable
 from videodb_listen.line import encode_line
 from videodb_listen.listener.announce import Outside
@@ -22,8 +23,8 @@ from videodb_listen.listener.reconnect import STABLE_AFTER_S, Lost, ReconnectPol
 from videodb_listen.listener.sink import Sink
 from videodb_listen.listener.upkeep import Watch
 from videodb_listen.paths import Layout
-from videodb_listen.realtime.by_websockets import Connection, open_connection
-from videodb_listen.settings import Account, Settings
+from videodb_listen.realtime import Connection, open_connection
+from videodb_listen.settings import Settings
 from videodb_listen.system import signals
 from videodb_listen.system.clock import Clock
 from videodb_listen.text import one_line
@@ -36,7 +37,7 @@ PROOF_AFTER_SLEEP_S = 5.0
 _NO_ROOM = "disk full, and no more lines fit into memory"
 
 
-async def run(account: Account, settings: Settings, layout: Layout, outside: Outside, *, clear: bool) -> None:
+async def run(api: Api, settings: Settings, layout: Layout, outside: Outside, *, clear: bool) -> None:
     """Record until asked to stop. Returns after a clean stop; raises the ListenError that ended it otherwise.
 
     The nesting is the order of the end: last flush and sync, state `stopped`, pid file removed, lock released.
@@ -44,16 +45,16 @@ async def run(account: Account, settings: Settings, layout: Layout, outside: Out
     with owned(layout) as owner:
         if owner.shared:
             log.warning("others can write to %s; a directory of your own is safer", layout.directory)
-        daemon = Daemon(account, settings, outside, clear=clear, owner=owner)
-        async with daemon.lifetime():
+        daemon = Daemon(api, settings, outside, clear=clear, owner=owner)
+        async with api, daemon.lifetime():
             await daemon.serve()
 
 
 class Daemon:
     """One run. All methods run on the loop; what must not block it is handed to a thread by its owner."""
 
-    def __init__(self, account: Account, settings: Settings, outside: Outside, *, clear: bool, owner: Owner) -> None:
-        self._account = account
+    def __init__(self, api: Api, settings: Settings, outside: Outside, *, clear: bool, owner: Owner) -> None:
+        self._wanted = EventsOf(api, settings.link.collection)
         self._link = settings.link
         self._clear = clear
         self._outside = outside
@@ -134,7 +135,7 @@ class Daemon:
     async def _attempt(self) -> None:
         """One connection, from a fresh URL to its end. Returns only when we are to stop."""
         await self._sink.room.wait()
-        url, secrets = await request_websocket_url(self._account, self._link.collection)
+        url, secrets = await request_websocket_url(self._wanted)
         async with open_connection(url, self._link, self._deliver, secrets) as connection:
             events_before, connected_s = self._sink.events, self._loop_s()
             self._connected(connection)

@@ -7,8 +7,13 @@ from typing import Any
 
 import pytest
 
+from videodb_listen.api.blocking import blocking
+from videodb_listen.api.http import Api
 from videodb_listen.capturing.pipelines import Pipelines, Wanted
 from videodb_listen.errors import Unavailable
+from videodb_listen.settings import Account
+
+NOWHERE = Api(Account("http://127.0.0.1:1", "sk"))
 
 
 @dataclass
@@ -18,20 +23,24 @@ class Stream:
     type: str
     broken: bool = False
     asked: list[tuple[str, str | None]] = field(default_factory=list)
+    api = NOWHERE
 
     @property
     def name(self) -> str:
         return self.type
 
-    def start_transcript(self, ws_connection_id: str | None) -> dict[str, Any]:
+    @blocking
+    async def start_transcript(self, ws_connection_id: str | None) -> dict[str, Any]:
         self._note("transcript", ws_connection_id)
         return {}
 
-    def index_visuals(self, prompt: str, ws_connection_id: str | None) -> Stream:
+    @blocking
+    async def index_visuals(self, prompt: str, ws_connection_id: str | None) -> Stream:
         self._note(prompt, ws_connection_id)
         return self
 
-    def create_alert(self, event_id: str, ws_connection_id: str | None) -> str:
+    @blocking
+    async def create_alert(self, event_id: str, ws_connection_id: str | None) -> str:
         self._note(event_id, ws_connection_id)
         return "alert-1"
 
@@ -41,14 +50,17 @@ class Stream:
         self.asked.append((what, ws_id))
 
 
-class Account:
-    def create_event(self, prompt: str, label: str) -> str:
+class Events:
+    api = NOWHERE
+
+    @blocking
+    async def create_event(self, prompt: str, label: str) -> str:
         return f"event-{label}"
 
 
 def pipelines(said: list[str], **wanted: Any) -> Pipelines:
     wishes = Wanted(**{"transcribe": False, "describe": None, "alerts": (), **wanted})
-    return Pipelines(wishes, Account(), said.append)  # type: ignore[arg-type]
+    return Pipelines(wishes, Events(), said.append)  # type: ignore[arg-type]
 
 
 async def test_each_stream_gets_what_is_meant_for_it() -> None:

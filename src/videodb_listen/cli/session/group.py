@@ -8,9 +8,8 @@ import click
 import orjson
 
 from videodb_listen import environment
-from videodb_listen.cli.files import write_out
 from videodb_listen.cli.flags import DURATION, session_options
-from videodb_listen.cli.render import for_stdout
+from videodb_listen.cli.output import for_stdout, write_out
 from videodb_listen.cli.session.record import record
 from videodb_listen.text import visible
 
@@ -73,11 +72,12 @@ def export(session_id: str, timeout_s: float, **account: str | None) -> None:
 
 
 def _connection(options: dict[str, str | None]) -> tuple[Any, str]:
+    from videodb_listen.api.http import Api
     from videodb_listen.capturing.connection import Connection
 
     environ = environment.read(options["cwd"])
     account = environ.account(options["base_url"], options["api_key_file"])
-    return Connection(account), environ.value("collection", options)
+    return Connection(Api(account)), environ.value("collection", options)
 
 
 def _session(session_id: str, options: dict[str, str | None]) -> Any:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from videodb_listen import environment, service
-from videodb_listen.cli.files import write_out
 from videodb_listen.cli.flags import DURATION, session_options
+from videodb_listen.cli.output import write_out
 from videodb_listen.paths import Layout
 from videodb_listen.system import descriptors
 from videodb_listen.text import visible
@@ -41,6 +41,7 @@ def record(**options: Any) -> None:
     \b
     videodb-listen session record --mic --screen --store --transcribe --for 30s
     """
+    from videodb_listen.api.http import Api
     from videodb_listen.capturing.recording import Recording
     from videodb_listen.cli.progress import ProgressLines
     from videodb_listen.cli.session.foreground import run
@@ -49,11 +50,11 @@ def record(**options: Any) -> None:
     environ = environment.read(options["cwd"])
     plan = _plan(options, environ.value("collection", options))
     layout = environ.layout(options["directory"])
-    account = environ.account(options["base_url"], options["api_key_file"])
+    api = Api(environ.account(options["base_url"], options["api_key_file"]))
     timeout_s = environ.value("startup_timeout_s", {})
     ws_id = service.start(layout, _words_for_run(layout, options), timeout_s)
     progress = ProgressLines()
-    write_out([visible(run(Recording(account, layout, ws_id, plan, progress), progress)).encode() + b"\n"])
+    write_out([visible(run(Recording(api, layout, ws_id, plan, progress), progress)).encode() + b"\n"])
 
 
 def _plan(options: dict[str, Any], collection: str) -> Plan:
