@@ -150,9 +150,8 @@ def _silent(exit_status: int, layout: Layout) -> ListenError:
 def stop(layout: Layout, timeout_s: float, *, after: Sequence[str] = ()) -> int | None:
     """The process id of the listener that was stopped, and is gone; None when none ran.
 
-    One of the events named in `after` is waited for first, as `Recording.wait` does from the listener's start: when it
-    does not come, that is raised, and the listener is left as it is. It has `timeout_s` seconds to come, and then the
-    listener as many to end. Raises CannotStop.
+    One of the events `after` is waited for first, at most `timeout_s` seconds: what Recording.wait raises leaves the
+    listener as it is. Then it has `timeout_s` seconds to end. Raises CannotStop.
     """
     try:
         if not presence.is_held(layout):
@@ -160,7 +159,10 @@ def stop(layout: Layout, timeout_s: float, *, after: Sequence[str] = ()) -> int 
     except DirectoryUnusable as exc:  # it may well run
         raise CannotStop(exc.message, fix=exc.fix) from None
     if after:
-        _await_any(layout, after, timeout_s)
+        from videodb_listen.reader import Recording, query  # here: to stop at once needs none of it
+
+        with explained(layout.directory, "cannot be read", fix="check who may read it"):
+            Recording(layout).wait(query.event(*after), since="start", timeout_s=timeout_s)
     deadline = Deadline(timeout_s)
     pid = until(lambda: _holder(layout), deadline)
     if pid is None:
@@ -178,13 +180,6 @@ def stop(layout: Layout, timeout_s: float, *, after: Sequence[str] = ()) -> int 
         fix = f"see what it logged; kill -KILL {pid} ends it the hard way"
         raise CannotStop(f"process {pid} did not end within {format_duration(timeout_s)}", fix=fix)
     return pid
-
-
-def _await_any(layout: Layout, events: Sequence[str], timeout_s: float) -> None:
-    from videodb_listen.reader import Recording, query
-
-    with explained(layout.directory, "cannot be read", fix="check who may read it"):
-        Recording(layout).wait(query.event(*events), since="start", timeout_s=timeout_s)
 
 
 def _holder(layout: Layout) -> int | None:

@@ -10,6 +10,7 @@ import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, Protocol
 
 from videodb_listen import presence
@@ -136,10 +137,7 @@ class Recording:
         return channels
 
     async def _record(self, session: CaptureSession, watch: SessionWatch, client: CaptureClient) -> str:
-        def check() -> None:
-            if not client.recorder.running:
-                raise client.recorder.failure or RecorderFailed("the recorder has ended", fix="start it again")
-
+        check = partial(_check_recorder, client)
         if await unless(self.stop, asyncio.create_task(watch.reach("active", check))):
             await aio(session.refresh)
             watch.streams |= {stream.id for stream in session.rtstreams}
@@ -196,6 +194,11 @@ class Recording:
         with contextlib.suppress(ListenError):  # who may not ask sees none
             return presence.live_id(self._layout, time.time())
         return None
+
+
+def _check_recorder(client: CaptureClient) -> None:
+    if not client.recorder.running:
+        raise client.recorder.failure or RecorderFailed("the recorder has ended", fix="start it again")
 
 
 async def unless(stop: asyncio.Event, doing: asyncio.Task[Any]) -> bool:

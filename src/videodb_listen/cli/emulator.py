@@ -29,7 +29,6 @@ from videodb_emulator.pure.dialect import (
 from videodb_listen.cli.recorder import recorder
 from videodb_listen.cli.trigger import trigger
 from videodb_listen.errors import ConfigurationError
-from videodb_listen.system.signals import SIGINT, SIGTERM, handled
 
 if TYPE_CHECKING:
     from videodb_emulator.pure.chaos import Fault
@@ -203,6 +202,7 @@ def _run(
 
 async def _serve_until_signal(scenario: Scenario | None, **options: Any) -> None:
     from videodb_emulator.http.server import running_emulator
+    from videodb_listen.system.signals import SIGINT, SIGTERM, handled
 
     stop = asyncio.Event()
     with handled({SIGINT: stop.set, SIGTERM: stop.set}):
