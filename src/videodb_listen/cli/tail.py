@@ -34,6 +34,6 @@ def tail(directory: str | None, cwd: str | None, count: int, follows: bool, form
             found = recording.last(count, where, before=following.place)
             write_out([*heading(format), *(render(line, event) for line, event in found)])
             while follows:
-                for block in iter(following.read, []):
+                for block in following.blocks():
                     write_out(render(line, event) for line, event in block)
                 following.wait()
