@@ -13,6 +13,7 @@ from support.clock import Clock
 from support.recording import RecordingServer
 from videodb_listen.api.http import Api
 from videodb_listen.capture import Connection, connect
+from videodb_listen.settings import Account
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def api(server: RecordingServer, clock: Clock) -> Api:
-    return Api(server.url, "sk-secret", clock, clock.sleep)
+    return Api(Account(server.url, "sk-secret"), clock=clock, sleep=clock.asleep)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 import click
 
 from videodb_listen.cli.filters import Filters, filter_options, filters_of
-from videodb_listen.cli.options import directory_options
+from videodb_listen.cli.flags import directory_options
 from videodb_listen.cli.output import for_stdout, say, standard_output, writable
 from videodb_listen.cli.reading import damage_counter, find_recording, readable
 from videodb_listen.event import Event

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from videodb_listen.cli.options import Parsed
+from videodb_listen.cli.flags import Parsed
 from videodb_listen.reader import query
 from videodb_listen.reader.query import ANY, Where
 from videodb_listen.reader.recording import Recording

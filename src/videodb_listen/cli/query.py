@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from videodb_listen.cli.filters import filter_options, filters_of
-from videodb_listen.cli.options import directory_options
+from videodb_listen.cli.flags import directory_options
 from videodb_listen.cli.output import write_out
 from videodb_listen.cli.reading import damage_counter, find_recording, readable
 from videodb_listen.cli.render import format_option, heading, renderer

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from videodb_listen.cli.options import find_layout, read_dotenv
+from videodb_listen import environment
 from videodb_listen.cli.output import say
 from videodb_listen.errors import DirectoryUnusable
 from videodb_listen.reader.query import OnDamage
@@ -20,7 +20,7 @@ def find_recording(directory: str | None, cwd: str | None) -> Recording:
 
     Raises DirectoryUnusable when there is no events file in it, not even a rotated one.
     """
-    recording = Recording(find_layout(directory, read_dotenv(cwd)))
+    recording = Recording(environment.read(cwd).layout(directory))
     with readable(recording.directory):
         if not recording.history.exists():
             raise DirectoryUnusable(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 import orjson
 
-from videodb_listen.cli.options import directory_options
+from videodb_listen.cli.flags import directory_options
 from videodb_listen.cli.output import for_stdout, labelled, write_out
 from videodb_listen.cli.reading import find_recording, readable
 from videodb_listen.cli.render import json_option

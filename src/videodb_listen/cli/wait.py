@@ -8,8 +8,9 @@ from typing import Any, Literal
 import click
 import orjson
 
+from videodb_listen import environment
 from videodb_listen.cli.filters import MOMENT, content_options, filters_of
-from videodb_listen.cli.options import Parsed, directory_options, find_layout, read_dotenv
+from videodb_listen.cli.flags import Parsed, directory_options
 from videodb_listen.cli.output import for_stdout, write_out
 from videodb_listen.cli.reading import readable
 from videodb_listen.reader import query
@@ -55,7 +56,7 @@ def wait(
     videodb-listen wait capture_session.active --timeout 2m --print data.rtstreams
     videodb-listen wait --channel transcript --grep budget
     """
-    recording = Recording(find_layout(directory, read_dotenv(cwd)))
+    recording = Recording(environment.read(cwd).layout(directory))
     with readable(recording.directory):
         where = filters_of(options, recording).where
         if not events_wanted and where is query.ANY:

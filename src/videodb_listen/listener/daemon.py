@@ -12,7 +12,8 @@ import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
-from videodb_listen.api.http import request_websocket_url
+from videodb_listen.api.http import Api
+from videodb_listen.api.websocket_url import EventsOf, request_websocket_url
 from videodb_listen.errors import Bug, ListenError, Unavailable
 from videodb_listen.line import encode_line
 from videodb_listen.listener.announce import Outside
@@ -22,8 +23,8 @@ from videodb_listen.listener.reconnect import STABLE_AFTER_S, Lost, ReconnectPol
 from videodb_listen.listener.sink import Sink
 from videodb_listen.listener.upkeep import Watch
 from videodb_listen.paths import Layout
-from videodb_listen.realtime.by_websockets import Connection, open_connection
-from videodb_listen.settings import Account, Settings
+from videodb_listen.realtime import Connection, open_connection
+from videodb_listen.settings import Settings
 from videodb_listen.system import signals
 from videodb_listen.system.clock import Clock
 from videodb_listen.text import one_line
@@ -36,7 +37,7 @@ PROOF_AFTER_SLEEP_S = 5.0
 _NO_ROOM = "disk full, and no more lines fit into memory"
 
 
-async def run(account: Account, settings: Settings, layout: Layout, outside: Outside, *, clear: bool) -> None:
+async def run(api: Api, settings: Settings, layout: Layout, outside: Outside, *, clear: bool) -> None:
     """Record until asked to stop. Returns after a clean stop; raises the ListenError that ended it otherwise.
 
     The nesting is the order of the end: last flush and sync, state `stopped`, pid file removed, lock released.
@@ -44,20 +45,17 @@ async def run(account: Account, settings: Settings, layout: Layout, outside: Out
     with owned(layout) as owner:
         if owner.shared:
             log.warning("others can write to %s; a directory of your own is safer", layout.directory)
-        daemon = Daemon(account, settings, layout, outside, clear=clear, owner=owner)
-        async with daemon.lifetime():
+        daemon = Daemon(api, settings, outside, clear=clear, owner=owner)
+        async with api, daemon.lifetime():
             await daemon.serve()
 
 
 class Daemon:
     """One run. All methods run on the loop; what must not block it is handed to a thread by its owner."""
 
-    def __init__(
-        self, account: Account, settings: Settings, layout: Layout, outside: Outside, *, clear: bool, owner: Owner
-    ) -> None:
-        self._account = account
+    def __init__(self, api: Api, settings: Settings, outside: Outside, *, clear: bool, owner: Owner) -> None:
+        self._wanted = EventsOf(api, settings.link.collection)
         self._link = settings.link
-        self._layout = layout
         self._clear = clear
         self._outside = outside
         self._copy = outside.stdout.copy
@@ -68,9 +66,15 @@ class Daemon:
         self._connection: Connection | None = None
         self._proving: asyncio.Task[float | None] | None = None  # None: the machine never slept
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()  # ends the run when it is set
-        self._publisher = Publisher(settings.link, layout, shared=owner.shared, started_s=self._clock.now())
-        self._sink = Sink(
-            layout,
+        self._publisher = Publisher(settings.link, owner.layout, shared=owner.shared, started_s=self._clock.now())
+        self._sink = self._new_sink(settings, owner)
+        self._watch = Watch(
+            owner, self._clock, self._sink, self._publisher, outside, on_failure=self._fail, on_sleep=self._woke_up
+        )
+
+    def _new_sink(self, settings: Settings, owner: Owner) -> Sink:
+        return Sink(
+            owner.layout,
             settings.disk,
             settings.rotation,
             shared=owner.shared,
@@ -78,16 +82,6 @@ class Daemon:
             on_trouble=self._publisher.disk_trouble,
             on_full=self._hang_up,
             on_failure=self._fail,
-        )
-        self._watch = Watch(
-            layout,
-            owner,
-            self._clock,
-            self._sink,
-            self._publisher,
-            outside,
-            on_failure=self._fail,
-            on_sleep=self._woke_up,
         )
 
     @contextlib.asynccontextmanager
@@ -141,7 +135,7 @@ class Daemon:
     async def _attempt(self) -> None:
         """One connection, from a fresh URL to its end. Returns only when we are to stop."""
         await self._sink.room.wait()
-        url, secrets = await request_websocket_url(self._account, self._link.collection)
+        url, secrets = await request_websocket_url(self._wanted)
         async with open_connection(url, self._link, self._deliver, secrets) as connection:
             events_before, connected_s = self._sink.events, self._loop_s()
             self._connected(connection)

@@ -18,11 +18,11 @@ from videodb_listen.system.descriptors import is_named
 
 
 class Owner:
-    """Holds the lock of `layout`'s directory. `shared`: others can write there."""
+    """Holds the lock of the directory of `layout`. `shared`: others can write there."""
 
     def __init__(self, layout: Layout) -> None:
         """Raise DirectoryUnusable when there is no trusting the directory, DirectoryBusy when another owns it."""
-        self._layout = layout
+        self.layout = layout
         self.shared, self._descriptor = _acquired(layout)
 
     def renew_if_removed(self) -> bool:
@@ -30,9 +30,9 @@ class Owner:
 
         Without the file the lock keeps nobody out. Raises what __init__ raises; the old lock is kept then.
         """
-        if is_named(self._descriptor, self._layout.lock):
+        if is_named(self._descriptor, self.layout.lock):
             return False
-        self.shared, descriptor = _acquired(self._layout)
+        self.shared, descriptor = _acquired(self.layout)
         os.close(self._descriptor)
         self._descriptor = descriptor
         return True

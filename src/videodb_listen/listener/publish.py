@@ -27,7 +27,7 @@ from videodb_listen.listener.journal import Journal, encodable
 from videodb_listen.listener.sink import Progress
 from videodb_listen.paths import Layout
 from videodb_listen.presence import State
-from videodb_listen.realtime.by_websockets import Ended
+from videodb_listen.realtime import Ended
 from videodb_listen.settings import Link
 from videodb_listen.system.clock import Reminder
 from videodb_listen.system.files import explained, replace

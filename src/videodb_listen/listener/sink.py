@@ -76,17 +76,14 @@ class Sink:
         self._on_failure = on_failure
         self._loop = asyncio.get_running_loop()
         self._file = EventsFile(layout, disk, rotation, shared=shared, now=now, on_failure=self._sync_failed)
-        self._open = False
         self._partial = b""  # of the line that the last write ended in; its rest is the first that waits
         self._seen_to = 0  # how far whole lines reached when the name was last seen to be ours, in bytes
         self._waiting: list[bytes] = []
         self._waiting_bytes = 0
-        self._held = False
-        self._reopen_due = False
+        self._open = self._held = self._reopen_due = False
         self._next_flush: asyncio.Handle | None = None
         self._broken: SinkError | None = None  # what ended the recording; None: nothing did
-        self._full = Reminder()
-        self._moved = Reminder()
+        self._full, self._moved = Reminder(), Reminder()
 
     @property
     def progress(self) -> Progress:

@@ -13,7 +13,6 @@ from videodb_listen.listener.directory import Owner
 from videodb_listen.listener.own_log import OwnLog
 from videodb_listen.listener.publish import Publisher
 from videodb_listen.listener.sink import Sink
-from videodb_listen.paths import Layout
 from videodb_listen.system.clock import Clock, Reminder
 from videodb_listen.units import format_duration
 
@@ -36,7 +35,6 @@ class Watch:
 
     def __init__(
         self,
-        layout: Layout,
         owner: Owner,
         clock: Clock,
         sink: Sink,
@@ -46,7 +44,6 @@ class Watch:
         on_failure: Callable[[ListenError], None],
         on_sleep: Callable[[], None],
     ) -> None:
-        self._layout = layout
         self._owner = owner
         self._clock = clock
         self._sink = sink
@@ -54,7 +51,7 @@ class Watch:
         self._outside = outside
         self._on_failure = on_failure
         self._on_sleep = on_sleep
-        self._log = OwnLog(layout.log, MAX_LOG_BYTES, shared=owner.shared)
+        self._log = OwnLog(owner.layout.log, MAX_LOG_BYTES, shared=owner.shared)
         self._renewal_fails = Reminder()
         self._lost = False  # the directory is somebody else's: nothing in it is ours to touch
 
@@ -68,7 +65,7 @@ class Watch:
         """Write on to whatever files have our names now: after a SIGHUP. Not when they are somebody else's by now."""
         if self._lost:
             return
-        log.info("SIGHUP: opening the files in %s anew", self._layout.directory)
+        log.info("SIGHUP: opening the files in %s anew", self._owner.layout.directory)
         self._publisher.reopen()
         self._sink.reopen()
         self._log.reopen()
@@ -88,7 +85,7 @@ class Watch:
             self._on_failure(exc)
         except DirectoryUnusable as exc:
             if self._renewal_fails.due():
-                log.warning("%s was removed and cannot be made anew: %s", self._layout.directory, exc.message)
+                log.warning("%s was removed and cannot be made anew: %s", self._owner.layout.directory, exc.message)
         else:
             self._renewal_fails.over()
             self._sink.follow_name()

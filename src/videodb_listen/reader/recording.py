@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from videodb_listen import presence
-from videodb_listen.paths import Layout, directory_in, state_directory
+from videodb_listen.environment import Environment, variables
+from videodb_listen.paths import Layout
 from videodb_listen.presence import Presence, State
 from videodb_listen.reader import query
 from videodb_listen.reader.blocks import Block, OnRestart, Reader, say_nothing
@@ -206,7 +207,7 @@ def wait_for(
 
 
 def _recording(source: Source | None) -> Recording:
-    return Recording(source or state_directory(directory_in(os.environ), os.environ))
+    return Recording(source or Environment(variables()).layout(None))
 
 
 def _since(since: float | None, where: Where) -> Where:

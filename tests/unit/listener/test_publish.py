@@ -17,7 +17,7 @@ from videodb_listen.listener.publish import Publisher
 from videodb_listen.listener.sink import Progress
 from videodb_listen.paths import Layout
 from videodb_listen.presence import State, read_pid, read_state, read_ws_id
-from videodb_listen.realtime.by_websockets import Ended
+from videodb_listen.realtime import Ended
 from videodb_listen.settings import Link
 
 NOW_S = 1772446530.123

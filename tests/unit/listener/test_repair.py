@@ -1,4 +1,4 @@
-"""A tail that a crash tore off is mended or moved aside; nothing before it is touched."""
+"""A tail that a crash tore off is mended or moved to a file of its own; nothing before it is touched."""
 
 import json
 import os
