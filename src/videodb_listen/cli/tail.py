@@ -35,6 +35,6 @@ def tail(layout: Layout, count: int, follows: bool, format: str, **options: Any)
             found = recording.last(count, where, before=following.place)
             write_out([*heading(format), *(render(line, event) for line, event in found)])
             while follows:
-                for block in iter(following.read, []):
+                for block in following.blocks():
                     write_out(render(line, event) for line, event in block)
                 following.wait()
