@@ -1,6 +1,7 @@
 """What is decided outside a command line: by the environment of this process, and by a `.env`. The only reader of both.
 
-Commands ask an `Environment`. A program that uses the library has no `.env` read for it: that takes `variables` alone.
+Commands ask an `Environment`; those that only look at a directory load no settings. A program that uses the library has
+no `.env` read for it: that takes `variables` alone.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from videodb_listen.errors import ConfigurationError
 from videodb_listen.paths import DIRECTORY_NAME, Layout, directory_in, state_directory
-from videodb_listen.settings import DOTENV_NAMES, Account, Settings, resolve, resolve_account, value_of
 from videodb_listen.system.files import is_strangers
+
+if TYPE_CHECKING:
+    from videodb_listen.settings import Account, Settings
 
 KEY_FILE_NAME = "VIDEODB_LISTEN_API_KEY_FILE"
 LOG_FORMAT_NAME = "VIDEODB_LISTEN_LOG_FORMAT"
@@ -51,6 +54,8 @@ class Environment:
 
         Raises ConfigurationError for what is missing or wrong.
         """
+        from videodb_listen.settings import resolve_account
+
         key_file = api_key_file or self.variables.get(KEY_FILE_NAME)
         key = _read_key(key_file) if key_file else None
         return resolve_account(base_url, self.variables, self.dotenv, key=key)
@@ -60,10 +65,14 @@ class Environment:
 
         Raises ConfigurationError for a wrong variable.
         """
+        from videodb_listen.settings import resolve
+
         return resolve(flags, self.variables)
 
     def value(self, field_name: str, flags: Mapping[str, Any]) -> Any:
         """One setting, whatever the others are. Raises ConfigurationError when its variable is wrong."""
+        from videodb_listen.settings import value_of
+
         return value_of(field_name, flags, self.variables)
 
 
@@ -89,6 +98,8 @@ def _dotenv(path: Path) -> dict[str, str]:
         log.warning("%s is ignored: %s", path, exc)
         return {}
     from dotenv import dotenv_values
+
+    from videodb_listen.settings import DOTENV_NAMES
 
     values = dotenv_values(stream=StringIO(content), interpolate=False)
     return {name: value for name, value in values.items() if name in DOTENV_NAMES and value}
