@@ -23,16 +23,20 @@ from videodb_listen.system.files import refuse_special, replacing
 _SPOKEN = query.channel("transcript") & query.final()
 """What can become a cue: lines of other channels are passed over without being parsed."""
 
+STDOUT = "-"
+
 Write = Callable[[Iterable[bytes]], None]
 """Takes the next pieces of what is exported."""
 
 
 @click.command()
 @click.argument("format", type=click.Choice([*WRITERS, "csv"]), metavar="FORMAT")
-@click.option("-o", "--output", metavar="FILE", help="Write to FILE, whole or not at all. [default: stdout]")
+@click.option(
+    "-o", "--output", default="-", metavar="FILE", help="Write to FILE, whole or not at all; -: stdout. [default: -]"
+)
 @with_recording()
 @filter_options
-def export(format: str, output: str | None, recording: Recording, chosen: Filters) -> None:
+def export(format: str, output: str, recording: Recording, chosen: Filters) -> None:
     """Write what was said as subtitles (srt, vtt) or a transcript (txt), or any events as a table (csv).
 
     What was said first is at 00:00:00; interim transcripts are left out. A FILE that is there already is replaced when
@@ -46,10 +50,10 @@ def export(format: str, output: str | None, recording: Recording, chosen: Filter
     _refuse_ours(output, recording.directory)
     with _target(output) as write:
         if format == "csv":
-            _write_table(_events(recording, chosen, watched=output is not None), write)
+            _write_table(_events(recording, chosen, watched=output != STDOUT), write)
         else:
             spoken = Filters(chosen.where & _SPOKEN, chosen.since_s, chosen.until_s)
-            _write_subtitles(format, _events(recording, spoken, watched=output is not None), write)
+            _write_subtitles(format, _events(recording, spoken, watched=output != STDOUT), write)
 
 
 def _write_table(events: Iterator[list[Event]], write: Write) -> None:
@@ -79,9 +83,9 @@ def _events(recording: Recording, chosen: Filters, *, watched: bool) -> Iterator
 
 
 @contextlib.contextmanager
-def _target(output: str | None) -> Iterator[Write]:
-    """The file named `output`, None for stdout. Raises DirectoryUnusable when it cannot be written."""
-    if output is None:
+def _target(output: str) -> Iterator[Write]:
+    """The file named `output`, or stdout. Raises DirectoryUnusable when it cannot be written."""
+    if output == STDOUT:
         yield lambda pieces: write_out(map(for_stdout, pieces))
         return
     path = Path(output)
@@ -91,8 +95,8 @@ def _target(output: str | None) -> Iterator[Write]:
             yield file.writelines
 
 
-def _refuse_ours(output: str | None, directory: Path) -> None:
+def _refuse_ours(output: str, directory: Path) -> None:
     """Raise UsageError where a slip of the fingers would replace the recording itself, or what a listener keeps."""
-    path = Path(output or "")
+    path = Path(output)
     if path.name.startswith("videodb_") and path.resolve().parent == directory.resolve():
         raise click.UsageError(f"{path} is the listener's own: name another file")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
-from videodb_listen.system.descriptors import STDERR, STDOUT, occupy_standard
+from videodb_listen.system.descriptors import STDERR, STDIN, STDOUT, occupy_standard
 from videodb_listen.system.files import explained
 from videodb_listen.text import visible
 
@@ -31,6 +31,8 @@ def take_streams() -> None:
     occupy_standard()
     if sys.stdout is sys.__stdout__:  # a test has others
         sys.stdout = io.TextIOWrapper(_Stdout(), "utf-8", "backslashreplace", write_through=True)
+    if sys.stdin is None:
+        sys.stdin = open(STDIN, closefd=False)  # noqa: SIM115  # of /dev/null: it is at its end
     if sys.stderr is sys.__stderr__:
         sys.stderr = io.TextIOWrapper(_Stderr(), "utf-8", "backslashreplace", write_through=True)
 
@@ -50,7 +52,7 @@ class _Stdout(io.RawIOBase):
         return os.isatty(self.fileno())
 
     def write(self, data: ReadableBuffer) -> int:
-        with writable("standard output"):
+        with writable("standard output", fix="check where it goes, and the free space there"):
             return _write_all(STDOUT, memoryview(data).cast("B"))
         raise click.exceptions.Exit(0)
 
@@ -82,9 +84,8 @@ def _write_all(descriptor: int, data: memoryview) -> int:
 
 
 @contextlib.contextmanager
-def writable(name: str) -> Iterator[None]:
+def writable(name: str, *, fix: str = "check the directory, its permissions and the free space") -> Iterator[None]:
     """Turn an OSError of writing to `name`, in the block, into DirectoryUnusable; a reader that left ends the block."""
-    fix = "check the directory, its permissions and the free space"
     with contextlib.suppress(BrokenPipeError), explained(name, "cannot be written", fix=fix):
         yield
 
