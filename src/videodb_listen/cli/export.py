@@ -11,7 +11,7 @@ import click
 from videodb_listen.cli.filters import Filters, filter_options
 from videodb_listen.cli.output import for_stdout, say, writable, write_out
 from videodb_listen.cli.progress import ProgressLines
-from videodb_listen.cli.reading import damage_counter, readable, with_recording
+from videodb_listen.cli.reading import readable, with_recording
 from videodb_listen.event import Event
 from videodb_listen.formats import csv
 from videodb_listen.formats.cues import cues_of
@@ -74,9 +74,9 @@ def _events(recording: Recording, chosen: Filters, *, watched: bool) -> Iterator
     """The events that match, a block at a time. `watched`: a terminal is shown how far it is."""
     progress = ProgressLines(moving=watched)
     begins, size = recording.history.begins() if watched else ({}, 1)
-    with readable(recording.directory), damage_counter() as on_damage:
-        for block in recording.blocks(chosen.since_s, on_restart=say):
-            yield [event for _, event in query.select(block.data, chosen.where, on_damage)]
+    with readable(recording.directory):
+        for block in recording.blocks(chosen.since_s):
+            yield [event for _, event in query.select(block.data, chosen.where, recording.losses.damaged)]
             if block.end.after in begins:  # else it was rotated meanwhile: so new that there is no more to show
                 progress.move(f"reading {min(1.0, (begins[block.end.after] + block.end.offset) / (size or 1)):.0%}")
     progress.rub_out()

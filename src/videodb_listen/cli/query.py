@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 
 import click
 
 from videodb_listen.cli.filters import Filters, filter_options
 from videodb_listen.cli.output import write_out
-from videodb_listen.cli.reading import damage_counter, with_recording
+from videodb_listen.cli.reading import with_recording
 from videodb_listen.cli.render import format_option, heading, renderer
 from videodb_listen.reader.query import select
 from videodb_listen.reader.recording import Recording
@@ -28,10 +29,10 @@ def query(recording: Recording, chosen: Filters, limit: int | None, format: str)
     """
     render, left = renderer(format), sys.maxsize if limit is None else limit
     write_out(heading(format))
-    with damage_counter() as on_damage:
-        for block in recording.blocks(chosen.since_s):
-            shown = [render(line, event) for line, event in select(block.data, chosen.where, on_damage)][:left]
-            write_out(shown)
-            left -= len(shown)
-            if not left:
-                return
+    for block in recording.blocks(chosen.since_s):
+        found = select(block.data, chosen.where, recording.losses.damaged)
+        shown = [render(line, event) for line, event in itertools.islice(found, left)]
+        write_out(shown)
+        left -= len(shown)
+        if not left:
+            return

@@ -8,8 +8,8 @@ import click
 
 from videodb_listen.cli.filters import Filters, filter_options
 from videodb_listen.cli.flags import Parsed
-from videodb_listen.cli.output import say, write_out
-from videodb_listen.cli.reading import damage_counter, with_recording
+from videodb_listen.cli.output import write_out
+from videodb_listen.cli.reading import with_recording
 from videodb_listen.cli.render import Render, format_option, heading, renderer
 from videodb_listen.reader.blocks import Block
 from videodb_listen.reader.history import Place
@@ -52,11 +52,11 @@ def read(
     videodb-listen read --cursor my-agent --max-bytes 16K
     """
     cursor, render, budget = recording.cursor(name), renderer(format), _Budget(max_events, max_bytes)
-    with cursor.held(), damage_counter() as on_damage:
+    with cursor.held():
         write_out(heading(format))
-        with recording.reader(cursor.load(), on_restart=say) as reader:
+        with recording.reader(cursor.load()) as reader:
             while not budget.spent and (block := reader.read(_BATCH_BYTES)) is not None:
-                place, shown = _batch(block, chosen.where, render, budget, on_damage)
+                place, shown = _batch(block, chosen.where, render, budget, recording.losses.damaged)
                 write_out(shown)
                 cursor.save(place)
 
@@ -95,4 +95,4 @@ def _batch(
             break
         shown += texts
         offset += len(line)
-    return Place(block.begin.after, block.end.head, offset), shown
+    return Place(block.begin.after, block.end.head, min(offset, block.end.offset)), shown

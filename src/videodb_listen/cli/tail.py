@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import click
 
 from videodb_listen.cli.filters import Filters, filter_options
-from videodb_listen.cli.output import say, write_out
+from videodb_listen.cli.output import write_out
 from videodb_listen.cli.reading import with_recording
 from videodb_listen.cli.render import format_option, heading, renderer
+from videodb_listen.reader.query import Found
 from videodb_listen.reader.recording import Recording
 
 
@@ -26,10 +29,17 @@ def tail(recording: Recording, chosen: Filters, count: int, follows: bool, forma
     videodb-listen tail -f --channel transcript --final
     """
     render = renderer(format)
-    with recording.follow(chosen.where, on_restart=say) as following:
-        found = recording.last(count, chosen.where, before=following.place)
-        write_out([*heading(format), *(render(line, event) for line, event in found)])
-        while follows:
+
+    def show(found: Iterable[Found]) -> None:
+        write_out(render(line, event) for line, event in found)
+
+    write_out(heading(format))
+    if not follows:
+        show(recording.last(count, chosen.where))
+        return
+    with recording.follow(chosen.where) as following:
+        show(recording.last(count, chosen.where, before=following.place))
+        while True:
             for block in following.blocks():
-                write_out(render(line, event) for line, event in block)
+                show(block)
             following.wait()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from videodb_listen.event import Event, received_of, seconds
 from videodb_listen.line import decode_line
+from videodb_listen.reader.history import completed
 from videodb_listen.text import one_line, shorten, visible
 
 WINDOW_LINES = 10_000  # equal lines are looked for among so many: what a server says twice, it says soon
@@ -28,8 +29,11 @@ DAMAGE = {  # kinds of damage, and what they say of a line
     "out_of_order_in_run": "is older than the line before it, in one run",
 }
 
+TAILS = ("unfinished", "unterminated")  # kinds that a last line may only have for a moment, while it is written
+
 NOTED = {  # kinds that are worth knowing, and no damage
     "out_of_order": "is older than the line before it: a clock was set back, or files were joined",
+    "unterminated": "has no newline behind it, and is read all the same",
     "unstamped": "has no stamp of ours",
     "duplicate": "is the same as one shortly before it",
     "torn_journal": "is no record of the journal: a crash cut it short",
@@ -105,19 +109,23 @@ def lines_in(chunks: Iterable[bytes]) -> Iterator[bytes]:
         yield rest
 
 
-def scan(file: str, chunks: Iterable[bytes], judge: Judge, *, tail: str = "unfinished") -> Iterator[Spot]:
-    """What is found in one file that comes in `chunks`. A last line without its end is a `tail`, whatever it holds.
+def scan(file: str, chunks: Iterable[bytes], judge: Judge) -> Iterator[Spot]:
+    """What is found in one file that comes in `chunks`. A last line without its end is not judged.
 
     Chunks that end in an OSError or an EOFError are a file that breaks there.
     """
     offset = number = 0
     try:
         for number, line in enumerate(lines_in(chunks), 1):
-            for kind in judge(line, offset) if line.endswith(b"\n") else [tail]:
+            for kind in judge(line, offset) if line.endswith(b"\n") else [_kind_of_tail(line)]:
                 yield Spot(kind, file, number, offset, excerpt_of(line))
             offset += len(line)
     except (OSError, EOFError) as exc:
         yield Spot("broken", file, number + 1, offset, one_line(exc))
+
+
+def _kind_of_tail(line: bytes) -> str:
+    return "unfinished" if completed(line) == line else "unterminated"
 
 
 def excerpt_of(line: bytes) -> str:

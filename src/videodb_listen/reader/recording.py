@@ -17,11 +17,12 @@ from videodb_listen.environment import Environment, variables
 from videodb_listen.paths import Layout
 from videodb_listen.presence import Presence, State
 from videodb_listen.reader import query
-from videodb_listen.reader.blocks import Block, OnRestart, Reader, say_nothing
+from videodb_listen.reader.blocks import Block, Reader
 from videodb_listen.reader.cursor import Cursor
 from videodb_listen.reader.following import Follow
 from videodb_listen.reader.history import History, Place
 from videodb_listen.reader.last import last_events
+from videodb_listen.reader.losses import Logged, Losses
 from videodb_listen.reader.query import ANY, Found, Where, select
 from videodb_listen.reader.run import Run
 from videodb_listen.reader.seek import read_since
@@ -44,10 +45,12 @@ class Recording:
     """The recording in a state directory; or one events file alone, which has no listener, no journal and no run.
 
     Nothing is opened before it is asked for, and nothing need be there yet. `since` is everywhere a time of receipt in
-    unix seconds, and None says what it means. Whatever reads raises OSError when a file cannot be read.
+    unix seconds, and None says what it means. Whatever reads raises OSError when a file cannot be read. `losses` is
+    told of what is passed over; None: a file that breaks is a warning in the log.
     """
 
-    def __init__(self, source: Source | Layout) -> None:
+    def __init__(self, source: Source | Layout, *, losses: Losses | None = None) -> None:
+        self.losses = losses or Logged()
         self.history = History(source if isinstance(source, Layout) else Path(source))
         self.layout = self.history.layout
         self.directory = self.history.directory
@@ -57,14 +60,14 @@ class Recording:
 
     # -- what is there now --
 
-    def reader(self, place: Place | None = None, *, on_restart: OnRestart = say_nothing) -> Reader:
+    def reader(self, place: Place | None = None) -> Reader:
         """The lines from `place` on (None: all), a block at a time, to be closed."""
-        return Reader(self.history, place, on_restart=on_restart)
+        return Reader(self.history, place, losses=self.losses)
 
-    def blocks(self, since: float | None = None, *, on_restart: OnRestart = say_nothing) -> Iterator[Block]:
+    def blocks(self, since: float | None = None) -> Iterator[Block]:
         """Blocks that hold every line received since then (None: all), oldest first, and few others."""
         run = self.run()
-        with self.reader(on_restart=on_restart) as reader:
+        with self.reader() as reader:
             yield from read_since(reader, run, since)
 
     def events(self, where: Where = ANY, *, since: float | None = None) -> Iterator[dict[str, Any]]:
@@ -74,12 +77,12 @@ class Recording:
         """
         wanted = _since(since, where)
         for block in self.blocks(since):
-            for _, event in select(block.data, wanted):
+            for _, event in select(block.data, wanted, self.losses.damaged):
                 yield event
 
     def last(self, count: int, where: Where = ANY, *, before: Place | None = None) -> list[Found]:
         """The last `count` events before that place (None: the end) that satisfy `where`, oldest first."""
-        return last_events(self.history, before or self.history.end(), where, count)
+        return last_events(self.history, before or self.history.end(self.losses), where, count, self.losses)
 
     def of_sessions(self, *ids: str) -> Where:
         """The events of these capture sessions, and of their streams, which name none.
@@ -97,7 +100,7 @@ class Recording:
         """
         from videodb_listen.reader.stats import measure
 
-        stats = measure(self.history, _since(since, where), since_s=since, run=self.run())
+        stats = measure(self.history, _since(since, where), since_s=since, run=self.run(), losses=self.losses)
         stats.gaps = [gap for gap in self.journal().gaps if gap.touches(since, until)]
         return stats
 
@@ -115,12 +118,12 @@ class Recording:
 
     # -- what comes --
 
-    def follow(self, where: Where = ANY, *, since: float | None = None, on_restart: OnRestart = say_nothing) -> Follow:
+    def follow(self, where: Where = ANY, *, since: float | None = None) -> Follow:
         """The events that satisfy `where` as they come, for ever: to be looped over by `for` or by `async for`.
 
         What came since then comes first; None: only what comes from now on. To be closed, or used as a context manager.
         """
-        run, reader = self.run(), self.reader(on_restart=on_restart)
+        run, reader = self.run(), self.reader()
         if since is not None:
             return Follow(reader, _since(since, where), read_since(reader, run, since))
         following = Follow(reader, where)

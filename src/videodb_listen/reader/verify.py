@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
 from videodb_listen.line import decode_line
 from videodb_listen.paths import Layout
-from videodb_listen.presence import is_held, read_state
-from videodb_listen.reader.damage import DAMAGE, NOTED, Chain, Spot, scan
+from videodb_listen.presence import read_state
+from videodb_listen.reader.damage import DAMAGE, NOTED, TAILS, Chain, Spot, scan
 from videodb_listen.reader.history import History, OpenPart
 from videodb_listen.reader.journal import Journal, read_journal
 from videodb_listen.reader.run import Run
@@ -30,7 +30,7 @@ class Report:
     counts: Counter[str] = field(default_factory=Counter)  # by kind
     damage: list[Spot] = field(default_factory=list)  # the first SHOWN
     noted: dict[str, Spot] = field(default_factory=dict)  # the first of each kind that is no damage
-    tails: list[Spot] = field(default_factory=list)  # last lines without their end, which a listener is writing
+    tails: list[Spot] = field(default_factory=list)  # last lines without their end, which a listener may be writing
     fragments: int = 0  # files with what repair cut off after crashes
     fragment_bytes: int = 0
     journal: Journal = field(default_factory=Journal)
@@ -40,10 +40,10 @@ class Report:
         """How many places are damaged."""
         return sum(self.counts[kind] for kind in DAMAGE)
 
-    def take(self, spots: Iterable[Spot]) -> None:
-        """Add what was found."""
+    def take(self, spots: Iterable[Spot], *, is_written: bool = False) -> None:
+        """Add what was found in a file; `is_written`: its last line may get its end yet."""
         for spot in spots:
-            if spot.kind == "growing":
+            if is_written and spot.kind in TAILS:
                 self.tails.append(spot)
                 continue
             self.counts[spot.kind] += 1
@@ -54,8 +54,8 @@ class Report:
 
     def give_up_tails(self) -> None:
         """No listener writes: what has no end will get none."""
-        self.take([replace(spot, kind="unfinished") for spot in self.tails])
-        self.tails.clear()
+        tails, self.tails = self.tails, []
+        self.take(tails)
 
     def as_dict(self) -> dict[str, Any]:
         """The object that `verify --json` prints."""
@@ -89,19 +89,15 @@ def verify(history: History) -> Report:
 
 def _look(history: History) -> Report | None:
     """One look at everything; None when a file was emptied meanwhile."""
-    report, chain, held = Report(), Chain(), _is_written(history)
+    report, chain, held = Report(), Chain(), history.is_written()
     if not _take_events(report, chain, history):
         return None
-    report.events, report.bytes = chain.lines - report.counts["torn"], chain.bytes
     if history.layout is not None:
         _take_rest(report, history.layout)
-    if not held and not _is_written(history):  # one that came or went while we read may have had the last line
+    if not held and not history.is_written():  # one that came or went while we read may have had the last line
         report.give_up_tails()
+    report.events, report.bytes = chain.lines - report.counts["torn"] + report.counts["unterminated"], chain.bytes
     return report
-
-
-def _is_written(history: History) -> bool:
-    return history.layout is not None and is_held(history.layout)
 
 
 def _take_events(report: Report, chain: Chain, history: History) -> bool:
@@ -110,9 +106,8 @@ def _take_events(report: Report, chain: Chain, history: History) -> bool:
     for part in _parts(history):
         run_from = None if run is None else run.begins_in(part.stamp, part.after)
         head = part.head()
-        tail = "unfinished" if part.stamp else "growing"
         judge = partial(chain.judge, run_from=run_from)
-        report.take(scan(part.name, _chunks(part), judge, tail=tail))
+        report.take(scan(part.name, _chunks(part), judge), is_written=part.stamp is None)
         if head not in (None, part.head()):
             return False
         report.files += 1
@@ -122,7 +117,8 @@ def _take_events(report: Report, chain: Chain, history: History) -> bool:
 def _take_rest(report: Report, layout: Layout) -> None:
     """Look at the journal, and at what repair cut off."""
     for part in _parts(History(layout.journal)):
-        report.take(scan(layout.journal.name, _chunks(part), _judge_record, tail="growing"))
+        found = scan(layout.journal.name, _chunks(part), _judge_record)
+        report.take((spot for spot in found if spot.kind != "unterminated"), is_written=True)
     report.journal = read_journal(layout.journal)
     for path in layout.directory.glob(layout.torn("*").name):
         with contextlib.suppress(OSError):

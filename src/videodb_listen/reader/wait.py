@@ -17,7 +17,6 @@ import orjson
 from videodb_listen import lifecycle
 from videodb_listen.errors import NotRunning, SessionFailed, TimedOut
 from videodb_listen.event import Event, name_of, session_of
-from videodb_listen.presence import is_held
 from videodb_listen.reader import query
 from videodb_listen.reader.following import Follow
 from videodb_listen.reader.query import Where
@@ -89,7 +88,7 @@ def wait(following: Follow, awaited: Awaited, timeout_s: float | None) -> Verdic
 
     def look() -> Verdict | None:
         nonlocal live
-        more = history.layout is None or is_held(history.layout)  # before reading: what came until then is in the file
+        more = history.layout is None or history.is_written()  # before reading: what came until then is in the file
         for line, event in itertools.chain.from_iterable(following.blocks()):
             awaited.take(line, event, live=live)
         live = True
