@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from videodb_listen.errors import CredentialsRejected, ListenError, RequestRefused, Unavailable
-from videodb_listen.text import redact, shorten, visible
+from videodb_listen.text import Secrets, visible
 from videodb_listen.units import parse_retry_after
 
 REFUSALS = frozenset({400, 404, 409, 422})
@@ -86,7 +86,7 @@ def _message(body: bytes, secrets: Iterable[str]) -> str:
         envelope = orjson.loads(body)
         text = envelope.get("message") if isinstance(envelope, dict) else None
         if isinstance(text, str) and text.strip():
-            return ": " + shorten(visible(redact(text.strip(), secrets)), 200)
+            return ": " + Secrets(*secrets).said(text)
     return ""
 
 

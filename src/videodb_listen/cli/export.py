@@ -60,11 +60,12 @@ def export(format: str, output: str | None, directory: str | None, cwd: str | No
     if format != "csv":
         chosen = Filters(chosen.where & _SPOKEN, chosen.since_s)
     reading = _reading(history, Run.of(read_state(layout)), chosen, shown=output is not None and sys.stderr.isatty())
+    fit = for_stdout if output is None else bytes
     with _target(output) as file:
         if format == "csv":
-            _write_table(reading, file, for_stdout if output is None else bytes)
+            _write_table(reading, file, fit)
         else:
-            _write_subtitles(format, reading, file)
+            _write_subtitles(format, reading, file, fit)
 
 
 def _write_table(reading: Reading, file: BinaryIO, fit: Callable[[bytes], bytes]) -> None:
@@ -74,12 +75,12 @@ def _write_table(reading: Reading, file: BinaryIO, fit: Callable[[bytes], bytes]
         file.writelines(fit(csv_row(View.of(event))) for event in events)
 
 
-def _write_subtitles(format: str, reading: Reading, file: BinaryIO) -> None:
+def _write_subtitles(format: str, reading: Reading, file: BinaryIO, fit: Callable[[bytes], bytes]) -> None:
     with reading as events:
         cues = cues_of(events)
     if not cues:
         say("no transcript among the events that match; see videodb-listen stats")
-    file.writelines(text.encode() for text in WRITERS[format](cues))
+    file.writelines(fit(line) for text in WRITERS[format](cues) for line in text.encode().splitlines(keepends=True))
 
 
 # -- reading --

@@ -19,7 +19,6 @@ from videodb_listen.event import (
     View,
     channel_of,
     final_of,
-    label_of,
     name_of,
     received_of,
     stream_name_of,
@@ -93,9 +92,8 @@ def _csv(cells: object) -> bytes:
 
 
 def _cells(event: Event) -> tuple[str, str, str, str]:
-    channel, label, text = channel_of(event), label_of(event), text_of(event)
+    channel, words = channel_of(event), text_of(event)
     name = name_of(event) if channel == "capture_session" else channel
-    words = f"{label}: {text}" if label and text != label else text
     stream = stream_name_of(event) or stream_of(event) or "-"
     return _local(received_of(event)), visible(name), visible(stream), visible(words if words != name else "")
 

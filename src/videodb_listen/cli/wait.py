@@ -23,7 +23,7 @@ from videodb_listen.reader.reader import Block, Reader
 from videodb_listen.reader.seek import Run, read_since
 from videodb_listen.reader.wait import Awaited, Verdict
 from videodb_listen.system.watch import Watch
-from videodb_listen.text import visible
+from videodb_listen.text import visible, visible_json
 from videodb_listen.units import format_duration, parse_duration
 
 _PUBLISHED_WITHIN_S = 2.0  # a listener that has just taken the lock needs a moment to say when it began
@@ -159,4 +159,4 @@ def _field(event: dict[str, Any], path: str) -> str:
     value: Any = event
     for name in path.split("."):
         value = value.get(name) if isinstance(value, dict) else None
-    return visible(value) if isinstance(value, str) else orjson.dumps(value).decode()
+    return visible(value) if isinstance(value, str) else visible_json(orjson.dumps(value).decode())

@@ -280,7 +280,12 @@ def test_no_cues_make_a_valid_empty_file() -> None:
 
 def test_control_characters_are_visible_and_line_breaks_are_blanks() -> None:
     (cue,) = cues_of([window("\x1b[2J clear\r\n\r\n2\n00:00:00,000 --> 1\u2028\u202eend\x00")])
-    assert cue.text == "\\x1b[2J clear 2 00:00:00,000 --> 1 \\u202eend\\x00"
+    assert cue.text == "\\x1b[2J clear 2 00:00:00,000 --> 1 \u202eend\\x00"
+
+
+def test_what_gives_a_text_its_direction_is_in_the_files_as_it_was_said() -> None:
+    cues = cues_of([window("\u200f(שלם)\u200f 12%")])
+    assert [("\u200f(שלם)\u200f 12%" in "".join(write(cues))) for write in WRITERS.values()] == [True, True, True]
 
 
 LONG = " ".join(f"well-known{n}" for n in range(60))
