@@ -8,8 +8,10 @@ import inspect
 import itertools
 import math
 import signal
+import sys
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
+from unittest import mock
 
 from faults.simulation import kernel
 from faults.simulation.disk import Disk
@@ -23,6 +25,9 @@ UP_S = 1000.0
 
 Main = Callable[[], Coroutine[Any, Any, None]]
 """A program: called when its process starts, and run to its end."""
+
+Ended = Callable[["Process"], None]
+"""Told of a process that has ended by itself."""
 
 _PATIENCE = 100  # times that a coroutine may go on waiting while it is unwound
 
@@ -56,9 +61,9 @@ class Machine:
         """Whether nothing runs on it at present."""
         return self._asleep_since is not None
 
-    def start(self, main: Main) -> Process:
-        """Start a process that runs `main`."""
-        self.process = Process(self, main)
+    def start(self, main: Main, ended: Ended = lambda _process: None) -> Process:
+        """Start a process that runs `main`; `ended` is called when it ends, unless it is killed."""
+        self.process = Process(self, main, ended)
         return self.process
 
     def suspend(self) -> None:
@@ -84,19 +89,26 @@ class Machine:
 class Process:
     """One process: a loop, a table of signal handlers, and whatever it has open. `status` is None while it lives."""
 
-    def __init__(self, machine: Machine, main: Main) -> None:
+    def __init__(self, machine: Machine, main: Main, ended: Ended) -> None:
         self.machine = machine
         self.pid = next(_pids)
         self.alive = True
         self.started = machine.world.now
         self.ended: float | None = None  # None: it lives
-        self.failure: BaseException | None = None  # what ended it; None: it lives, ended well, or was killed
+        self.finished = False  # whether it has come to its end by itself
+        self.failure: BaseException | None = None  # what ended it then; None: nothing did
         self.handlers: dict[int, Any] = {}
         self.loop = ProcessLoop(self)
         self._main = main
+        self._on_end = ended
         self._woken = False
         self._turning = False
         self._next: Event | None = machine.world.at(machine.world.now, self._begin, owner=self)
+
+    @property
+    def ended_well(self) -> bool:
+        """Whether it has come to its end by itself, without a failure."""
+        return self.finished and self.failure is None
 
     def __repr__(self) -> str:
         return f"<Process {self.pid} on {self.machine.name}>"
@@ -186,13 +198,17 @@ class Process:
         try:
             await self._main()
         except Exception as exc:
+            if not self.alive:
+                return  # it was killed: this is what unwinding it has raised
             self.failure = exc
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:
             task.cancel()
         if others:
             await asyncio.wait(others)
+        self.finished = True
         self._end()
+        self._on_end(self)
 
     def _turn(self) -> None:
         """Run its loop until the world has to go on."""
@@ -216,7 +232,8 @@ class Process:
 
         Its `finally` blocks run, but reach neither disk nor network nor loop.
         """
-        with _running(self):
+        self.loop.set_exception_handler(lambda _loop, _context: None)
+        with _running(self), mock.patch.object(sys, "unraisablehook", lambda _: None):
             for task in asyncio.all_tasks(self.loop):
                 task._log_destroy_pending = False  # type: ignore[attr-defined]  # nobody forgot it
                 _unwind(task.get_coro())

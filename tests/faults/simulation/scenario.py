@@ -1,0 +1,196 @@
+"""A scenario: what is recorded, how the server behaves, and which faults strike when. `play` plays it."""
+
+from __future__ import annotations
+
+import logging
+import random
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from faults.simulation import kernel, product
+from faults.simulation.ledger import Line, Manners
+from faults.simulation.machine import Machine, Process
+from faults.simulation.meeting import Meeting, Play, strangers
+from faults.simulation.network import Network
+from faults.simulation.service import BASE_URL, Service
+from faults.simulation.world import World
+
+if TYPE_CHECKING:
+    from faults.simulation.faults import At, Fault
+
+LOOK_S = 1.0
+"""How often a fault looks whether there is something that it can strike."""
+
+SUPERVISED_S = 5.0
+"""How soon a daemon that has failed is started again."""
+
+LONGEST_S = 24 * 3600.0
+"""How long a run may take, in simulated seconds: one that waits for something that never comes ends there."""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What is played. `options` are the daemon's, named as in its environment without the prefix.
+
+    A run goes on until every meeting is over and every fault has struck, and then for `calm_s`; then it is stopped.
+    """
+
+    faults: tuple[At, ...] = ()
+    meetings: tuple[Meeting, ...] = (Meeting(),)
+    manners: Manners = field(default_factory=Manners)
+    options: Mapping[str, str] = field(default_factory=dict)
+    skew_s: float = 0.0  # by how much the wall clocks of the machines are wrong from the beginning
+    calm_s: float = 300.0
+
+    @property
+    def machines(self) -> list[str]:
+        """The machines that a listener runs on."""
+        return sorted({meeting.listener for meeting in self.meetings})
+
+
+@dataclass(eq=False)
+class Strike:
+    """One fault of one run. `fired` says what it really did: empty, it has not come true."""
+
+    fault: Fault
+    listener: Listener
+    run: Run
+    struck_at: float | None = None
+    over_at: float | None = None
+    fired: list[str] = field(default_factory=list)
+
+    def fire(self, what: str) -> None:
+        """Write down something that it did."""
+        world = self.run.world
+        world.fired[type(self.fault).__name__] += 1
+        self.fired.append(what)
+        world.note("fault", f"{what} [{self.listener.name}]")
+
+    def begin(self) -> None:
+        """Strike as soon as there is something to be struck."""
+        world = self.run.world
+        if not self.fault.ready(self.listener):
+            world.after(LOOK_S, self.begin)
+            return
+        self.struck_at = world.now
+        world.note("fault", f"{self.fault} [{self.listener.name}]")
+        self.fault.strike(self)
+
+    def over(self) -> None:
+        """Say that whatever it broke is whole again."""
+        self.over_at = self.run.world.now
+        self.run.world.note("fault", f"over: {self.fault} [{self.listener.name}]")
+
+
+class Listener:
+    """The daemon on one machine, over all its restarts. `cleared_at` are the times at which it emptied its file."""
+
+    def __init__(self, run: Run, machine: Machine, options: Mapping[str, str]) -> None:
+        self.run = run
+        self.machine = machine
+        self.name = machine.name
+        self.options = options
+        self.directory = f"{machine.disk.root}/events"
+        self.processes: list[Process] = []
+        self.cleared_at: list[float] = []
+
+    @property
+    def process(self) -> Process:
+        """The process that runs, or ran last."""
+        return self.processes[-1]
+
+    @property
+    def alive(self) -> bool:
+        """Whether the daemon runs, on a machine that is awake."""
+        return self.process.alive and not self.machine.asleep
+
+    @property
+    def line(self) -> Line | None:
+        """Its connection, as the server has it; None when it has none."""
+        return self.run.service.ledger.live(self.name)
+
+    def start(self, *, clear: bool = False) -> None:
+        """Start the daemon."""
+        self.run.world.note(self.name, "the daemon is started" + " with --clear" * clear)
+
+        async def main() -> None:
+            await product.record(self.directory, BASE_URL, self.options, clear=clear)
+
+        if clear:
+            self.cleared_at.append(self.run.world.now)
+        self.processes.append(self.machine.start(main, self._ended))
+
+    def _ended(self, process: Process) -> None:
+        """Start it again when it has failed, as a supervisor does."""
+        if process.failure is not None:
+            self.run.world.note(self.name, f"the daemon has ended: {process.failure}")
+            self.run.world.after(SUPERVISED_S, self._start_again)
+
+    def _start_again(self) -> None:
+        if not self.process.alive:
+            self.start()
+
+
+class Run:
+    """One play of a scenario: everything that the oracle and the story look at."""
+
+    def __init__(self, scenario: Scenario, seed: int) -> None:
+        self.scenario = scenario
+        self.seed = seed
+        self.world = World(seed)
+        self.network = Network(self.world)
+        self.service = Service(self.network, scenario.manners)
+        self.service.ledger.keys[product.KEY] = "us"
+        self.listeners: dict[str, Listener] = {}
+        self.strikes: list[Strike] = []
+        self.plays: list[Play] = []
+
+    @property
+    def over(self) -> bool:
+        """Whether every meeting is over, and every fault."""
+        return all(play.over for play in self.plays) and all(strike.over_at is not None for strike in self.strikes)
+
+    def prepare(self) -> None:
+        """Put everything in its place, and on its way."""
+        for name in self.scenario.machines:
+            machine = Machine(self.world, self.network, name, skew_s=self.scenario.skew_s)
+            self.listeners[name] = Listener(self, machine, self.scenario.options)
+            self.listeners[name].start()
+        self.plays = [meeting.begin(self.service) for meeting in self.scenario.meetings]
+        if self.scenario.manners.lists_others:
+            strangers(self.service, max(meeting.minutes for meeting in self.scenario.meetings) * 60)
+        for planned in self.scenario.faults:
+            strike = Strike(planned.fault, self.listeners[planned.listener], self)
+            self.strikes.append(strike)
+            self.world.at(planned.when, strike.begin)
+
+    def go_on(self) -> None:
+        """Let it all happen, and end it."""
+        while not self.over and self.world.now < LONGEST_S:
+            self.world.run(self.world.now + 60)
+        self.world.run(self.world.now + self.scenario.calm_s)
+        for listener in self.listeners.values():
+            listener.process.send_signal(signal.SIGTERM)
+        self.world.run(self.world.now + 30)
+
+    def hear(self, record: logging.LogRecord) -> None:
+        """Take what a daemon says on stderr into the story."""
+        process = kernel.running
+        if process is not None and process.alive:
+            self.world.note(process.machine.name, f"{record.levelname.lower()}: {record.getMessage()}")
+
+
+def play(scenario: Scenario, seed: int) -> Run:
+    """Play a scenario. The same seed makes the same run, also of the daemon's own dice."""
+    run = Run(scenario, seed)
+    before = random.getstate()
+    random.seed(seed)
+    try:
+        with kernel.installed(), product.simulated(run.hear):
+            run.prepare()
+            run.go_on()
+    finally:
+        random.setstate(before)
+    return run
