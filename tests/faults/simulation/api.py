@@ -35,11 +35,15 @@ class Problem(Exception):
 
 @dataclass
 class Trouble:
-    """REST that fails at a `rate` of 0 to 1, in these ways; `happened` is told of each failure."""
+    """REST that fails at a `rate` of 0 to 1, in these ways; `happened` is told of each failure.
+
+    At the latest it fails when twice as many requests have come well as are due.
+    """
 
     rate: float
     happened: Callable[[str], None]
     ways: tuple[str, ...] = FAILURES
+    well: int = 0  # requests since the last failure
 
 
 @dataclass
@@ -182,8 +186,10 @@ class Api(Server):
             return None
         ways = [way for way in trouble.ways if (way == "refused") == (but is None)]
         share = trouble.rate * len(ways) / len(trouble.ways)
-        if not ways or self.world.dice.random() >= share:
+        trouble.well += 1
+        if not ways or (self.world.dice.random() >= share and trouble.well * trouble.rate < 2):
             return None
+        trouble.well = 0
         way = self.world.dice.choice(ways)
         trouble.happened(f"REST: {way}")
         return way

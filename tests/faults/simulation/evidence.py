@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from faults.simulation.faults import FullDisk
+
 if TYPE_CHECKING:
     from faults.simulation.scenario import Listener
 
@@ -28,7 +30,7 @@ class Recorded:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Everything that a listener has left. `damage` says what is no line of an events file."""
+    """Everything that a listener has left. `damage` says what is no line of an events file, nor of the journal."""
 
     lines: list[Recorded]
     journal: list[dict[str, Any]]
@@ -52,8 +54,19 @@ def gathered(listener: Listener) -> Evidence:
                 damage.append(f"a line of {name}: {line[:120]!r}")
             else:
                 lines.append(recorded)
-    journal = disk.read(f"{listener.directory}/videodb_ws_connections.jsonl")
-    return Evidence(lines, [json.loads(line) for line in journal.splitlines() if line], damage)
+    journal = []
+    for line in disk.read(f"{listener.directory}/videodb_ws_connections.jsonl").splitlines():
+        try:
+            journal.append(json.loads(line))
+        except ValueError:
+            if not was_full(listener):  # on a full disk a record can be cut short, and a kill keep it so
+                damage.append(f"a record of the journal: {line[-120:]!r}")
+    return Evidence(lines, journal, damage)
+
+
+def was_full(listener: Listener) -> bool:
+    """Whether its disk was ever full: then a kill can leave the journal without its last records."""
+    return any(isinstance(strike.fault, FullDisk) and strike.fired for strike in listener.run.strikes)
 
 
 def _age(name: str) -> tuple[str, str]:

@@ -216,9 +216,11 @@ class Process:
         if not self.alive or self.machine.asleep:
             return
         self._turning = True
-        with contextlib.suppress(Off), _running(self):
-            self.loop.run_forever()
-        self._turning = False
+        try:
+            with contextlib.suppress(Off), _running(self):
+                self.loop.run_forever()
+        finally:
+            self._turning = False
         if not self.alive:
             self._bury()
 
@@ -230,14 +232,17 @@ class Process:
     def _bury(self) -> None:
         """Unwind what a killed process was doing, so that nothing of it is left to run later.
 
-        Its `finally` blocks run, but reach neither disk nor network nor loop.
+        Its `finally` blocks run, but reach neither disk nor network nor loop. A generator's would not run by itself,
+        but those of the coroutine that it waits for would, whenever its memory is collected.
         """
         self.loop.set_exception_handler(lambda _loop, _context: None)
         with _running(self), mock.patch.object(sys, "unraisablehook", lambda _: None):
+            self.loop.close()
             for task in asyncio.all_tasks(self.loop):
                 task._log_destroy_pending = False  # type: ignore[attr-defined]  # nobody forgot it
                 _unwind(task.get_coro())
-        self.loop.close()
+            for generator in list(self.loop._asyncgens):  # type: ignore[attr-defined]
+                _unwind(generator.ag_await)
 
     def _end(self) -> None:
         self.alive = False
@@ -255,10 +260,10 @@ def _running(process: Process | None) -> Iterator[None]:
         kernel.running = before
 
 
-def _unwind(coroutine: Any) -> None:
+def _unwind(waiting: Any) -> None:
     for _ in range(_PATIENCE):
-        if inspect.getcoroutinestate(coroutine) == inspect.CORO_CLOSED:
+        if not inspect.iscoroutine(waiting) or inspect.getcoroutinestate(waiting) == inspect.CORO_CLOSED:
             return
         with contextlib.suppress(BaseException):
-            coroutine.close()
-    raise AssertionError(f"{coroutine} cannot be ended")
+            waiting.close()
+    raise AssertionError(f"{waiting} cannot be ended")

@@ -94,6 +94,7 @@ class _Court:
         verdict.backfilled = sum(line.backfilled for line in evidence.lines)
         verdict.problems += [f"torn: {damage}" for damage in evidence.damage]
         verdict.problems += [*self._frames_against_lines(), *self._results_against_lines(), *self._order()]
+        verdict.problems += ["does not end on SIGTERM"] * self._listener.lingers
         verdict.problems += too_long_away(self._listener)
         verdict.problems += untruths(self._listener, evidence, verdict.lost, self._expects)
         verdict.problems += wrong_changes(self._listener, allowed=self._expects == "everything")

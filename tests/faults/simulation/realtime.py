@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 from websockets.http11 import Request as Upgrade
+from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from faults.simulation.ledger import Frame, Line, Result
@@ -61,15 +62,18 @@ class Realtime(Server):
 
     def send(self, connection: str, payload: bytes, result: Result | None = None) -> bool:
         """Send an event to a connection; whether there is one. Nobody is told when there is not."""
-        socket = self._sockets.get(connection)
-        if socket is None:
+        if not self.is_open(connection):
             return False
         frame = Frame(connection, self.world.now, payload, result)
         self.ledger.lines[connection].frames.append(frame)
         if result is not None:
             result.frames.append(frame)
-        socket.send(frame)
+        self._sockets[connection].send(frame)
         return True
+
+    def is_open(self, connection: str) -> bool:
+        """Whether a connection stands, and neither side has sent Close."""
+        return connection in self._sockets and self._sockets[connection].open
 
     def close(self, connection: str, code: int, reason: str) -> None:
         """Send Close and end the connection, as a server does that is restarted."""
@@ -90,6 +94,11 @@ class _Socket:
         self._line: Line | None = None  # None: it has no id yet
         end.on_data = self._read
         end.on_end = self._ended
+
+    @property
+    def open(self) -> bool:
+        """Whether anything can be sent: no Close was."""
+        return self._protocol.state is State.OPEN
 
     def send(self, frame: Frame) -> None:
         """Send one event."""

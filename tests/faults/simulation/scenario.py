@@ -95,6 +95,7 @@ class Listener:
         self.directory = f"{machine.disk.root}/events"
         self.processes: list[Process] = []
         self.cleared_at: list[float] = []
+        self.lingers = False  # whether it did not end when it was asked to, at the end of the run
 
     @property
     def process(self) -> Process:
@@ -108,8 +109,9 @@ class Listener:
 
     @property
     def line(self) -> Line | None:
-        """Its connection, as the server has it; None when it has none."""
-        return self.run.service.ledger.live(self.name)
+        """Its connection, as the server has it; None when it has none, or when that is being closed."""
+        line = self.run.service.ledger.live(self.name)
+        return line if line is not None and self.run.service.realtime.is_open(line.id) else None
 
     def start(self, *, clear: bool = False) -> None:
         """Start the daemon."""
@@ -175,6 +177,12 @@ class Run:
             listener.process.send_signal(signal.SIGTERM)
         self.world.run(self.world.now + 30)
 
+    def abandon(self) -> None:
+        """Kill whatever has not ended."""
+        for listener in self.listeners.values():
+            listener.lingers = listener.process.alive
+            listener.process.kill()
+
     def hear(self, record: logging.LogRecord) -> None:
         """Take what a daemon says on stderr into the story."""
         process = kernel.running
@@ -189,8 +197,11 @@ def play(scenario: Scenario, seed: int) -> Run:
     random.seed(seed)
     try:
         with kernel.installed(), product.simulated(run.hear):
-            run.prepare()
-            run.go_on()
+            try:
+                run.prepare()
+                run.go_on()
+            finally:
+                run.abandon()
     finally:
         random.setstate(before)
     return run
