@@ -40,13 +40,22 @@ class Inode:
     opened: int = 0
     synced_to: int = 0  # how many bytes a loss of power would leave
     locks: dict[OpenFile, int] = field(default_factory=dict)
+    _status: os.stat_result | None = None  # None: something has changed
 
     def status(self) -> os.stat_result:
         """Return what fstat(2) says."""
-        at, nano = int(self.changed), int(self.changed * 1e9)
-        owner = (os.geteuid(), os.getegid())
-        times = (at, at, at, self.changed, self.changed, self.changed, nano, nano, nano)
-        return os.stat_result((self.mode, self.number, 77, self.links, *owner, len(self.data), *times))
+        found = self._status
+        if (
+            found is None
+            or found.st_size != len(self.data)
+            or found.st_nlink != self.links
+            or found.st_mode != self.mode
+        ):
+            at, nano = int(self.changed), int(self.changed * 1e9)
+            times = (at, at, at, self.changed, self.changed, self.changed, nano, nano, nano)
+            head = (self.mode, self.number, 77, self.links, os.geteuid(), os.getegid(), len(self.data))
+            found = self._status = os.stat_result((*head, *times))
+        return found
 
 
 @dataclass(eq=False)

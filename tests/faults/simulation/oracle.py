@@ -125,7 +125,11 @@ class _Court:
     def _full_before(self, at: float) -> Iterator[float]:
         """Since when the disk had been full at this time."""
         for strike in self._run.strikes:
-            if isinstance(strike.fault, FullDisk) and strike.listener is self._listener and strike.struck_at is not None:
+            if (
+                isinstance(strike.fault, FullDisk)
+                and strike.listener is self._listener
+                and strike.struck_at is not None
+            ):
                 if strike.struck_at <= at <= (strike.over_at or at) + 1.0:
                     yield strike.struck_at
 
@@ -157,7 +161,9 @@ class _Court:
         if len(found) > max(len(known), sent):
             yield f"{len(found)} lines instead of {len(known)}: {result}"
         texts = {text for one in known for text in (one.text, one.stored_text)}
-        yield from (f"invented: {line.payload.decode()}" for line in later if line.event["data"].get("text") not in texts)
+        yield from (
+            f"invented: {line.payload.decode()}" for line in later if line.event["data"].get("text") not in texts
+        )
         if later and result.live_at < self._floor:
             yield f"fetched from before --clear: {result}"
         if len(found) < len(known) and result.live_at >= self._floor:

@@ -54,9 +54,7 @@ class Service:
 
     def activate(self, session: Session) -> None:
         """Let a session become active: its streams are there."""
-        streams = [
-            {"rtstream_id": one.id, "name": one.name, "media_types": [one.media]} for one in session.streams
-        ]
+        streams = [{"rtstream_id": one.id, "name": one.name, "media_types": [one.media]} for one in session.streams]
         self.enter(session, "active", rtstreams=streams)
 
     def export(self, session: Session) -> None:

@@ -40,7 +40,9 @@ def _results(run: Run, verdicts: Iterable[Verdict]) -> Iterator[Note]:
 
 def _condensed(notes: Iterable[Note]) -> Iterator[str]:
     """One line for results that follow each other and fared the same."""
-    for (who, what), same in groupby(notes, key=lambda note: (note.who, note.what if note.who == "results" else id(note))):
+    for (who, what), same in groupby(
+        notes, key=lambda note: (note.who, note.what if note.who == "results" else id(note))
+    ):
         first, *rest = same
         yield str(Note(first.at, who, f"{1 + len(rest)} {what}")) if who == "results" else str(first)
 
@@ -60,7 +62,9 @@ def main(arguments: list[str]) -> int:
     expects: Expects = given.expects
     verdicts = judge(run, expects)
     print(told(run, verdicts))
-    print(f"{run.world.now / 3600:.2f} simulated hours in {used_s:.2f} s of CPU: {run.world.now / 3600 / used_s:.1f} an hour")
+    print(
+        f"{run.world.now / 3600:.2f} simulated hours in {used_s:.2f} s of CPU: {run.world.now / 3600 / used_s:.1f} an hour"
+    )
     return int(any(verdict.problems for verdict in verdicts) or not all(strike.fired for strike in run.strikes))
 
 
