@@ -15,14 +15,17 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from faults.simulation.ledger import Json, Ledger, Pipeline, Request, Result, Session, Start, Stream
-from faults.simulation.network import End, Server
+from faults.simulation.network import Acceptor, End
 from faults.simulation.world import EPOCH, World
 
 if TYPE_CHECKING:
     from faults.simulation.service import Service
 
 FAILURES = ("refused", "reset", "timeout", "429", "500", "502", "page", "success: false", "half")
-"""The ways in which a request can fail; see `Api._fail`."""
+"""The ways in which a request can fail and pass; see `Api._fail`."""
+
+IDLE_S = 60.0
+"""How long a connection that nobody uses is kept."""
 
 
 class Problem(Exception):
@@ -78,12 +81,13 @@ class _Reading:
     end: End
     data: bytearray = field(default_factory=bytearray)
     head: _Head | None = None
+    used_at: float = 0.0
 
 
 Handler = Callable[..., Json]
 
 
-class Api(Server):
+class Api(Acceptor):
     """HTTP/1.1 over the ledger of `service`."""
 
     def __init__(self, service: Service) -> None:
@@ -125,10 +129,12 @@ class Api(Server):
 
     def _read(self, reading: _Reading, data: bytes) -> None:
         reading.data += data
+        reading.used_at = self.world.now
+        self.world.after(IDLE_S, self._close_if_idle, reading)
         while reading.head is not None or b"\r\n\r\n" in reading.data:
             if reading.head is None:
-                head, _, rest = bytes(reading.data).partition(b"\r\n\r\n")
-                reading.head, reading.data = _parsed(head), bytearray(rest)
+                said, _, rest = bytes(reading.data).partition(b"\r\n\r\n")
+                reading.head, reading.data = _parsed(said), bytearray(rest)
             length = int(reading.head.headers.get("content-length", "0"))
             if len(reading.data) < length:
                 return
@@ -136,6 +142,10 @@ class Api(Server):
             del reading.data[:length]
             reading.head = None
             self._answer(reading, head, body)
+
+    def _close_if_idle(self, reading: _Reading) -> None:
+        if self.world.now - reading.used_at >= IDLE_S:
+            reading.end.close()
 
     def _answer(self, reading: _Reading, head: _Head, body: bytes) -> None:
         way = self._fails(but="refused")
@@ -199,8 +209,8 @@ class Api(Server):
             end.reset()
         elif way == "429":
             self._send(end, 429, b'{"success":false,"message":"too many"}', extra="Retry-After: 3\r\n")
-        elif way == "500":
-            self._send(end, 500, b'{"success":false,"message":"trouble"}')
+        elif way in ("401", "403", "500"):
+            self._send(end, int(way), b'{"success":false,"message":"trouble"}')
         elif way == "502":
             self._send(end, 502, b"<html><h1>502 Bad Gateway</h1></html>", kind="text/html")
         elif way == "page":
@@ -335,7 +345,7 @@ class Api(Server):
 
     def _video(self, call: Call, video_id: str) -> Json:
         self._known(call)
-        urls = {name: f"https://stream.invalid/{video_id}" for name in ("stream_url", "player_url", "thumbnail_url")}
+        urls = dict.fromkeys(("stream_url", "player_url", "thumbnail_url"), f"https://stream.invalid/{video_id}")
         return {"id": video_id, "collection_id": f"c-{call.owner}", "name": "recording", "length": 60.0, **urls}
 
     # -- helpers of routes --

@@ -7,6 +7,7 @@ the process that asked for it.
 
 from __future__ import annotations
 
+import bisect
 import errno
 import fcntl
 import os
@@ -39,6 +40,7 @@ class Inode:
     links: int = 1
     opened: int = 0
     synced_to: int = 0  # how many bytes a loss of power would leave
+    written: list[tuple[int, float]] = field(default_factory=list)  # how far it reached, from which true time on
     locks: dict[OpenFile, int] = field(default_factory=dict)
     _status: os.stat_result | None = None  # None: something has changed
 
@@ -60,7 +62,7 @@ class Inode:
 
 @dataclass(eq=False)
 class OpenFile:
-    """What a descriptor means; `descriptors` that were duplicated share one. `owner` is the process, None for others."""
+    """What a descriptor means; those that were duplicated share one. `owner` is the process, None for others."""
 
     disk: Disk
     inode: Inode
@@ -72,14 +74,18 @@ class OpenFile:
 
 
 class Disk:
-    """One machine's files, below ROOT + `name`. `now` gives the time of changes in unix seconds."""
+    """One machine's files, below ROOT + `name`.
 
-    def __init__(self, name: str, now: Callable[[], float]) -> None:
+    `now` gives the time of changes in unix seconds, right or wrong; `true_now` the world's time.
+    """
+
+    def __init__(self, name: str, now: Callable[[], float], true_now: Callable[[], float]) -> None:
         self.root = ROOT + name
         self.rules: list[Rule] = []
         self.free_bytes: int | None = None  # None: there is always room
         self.on_full: Callable[[str], None] = lambda _path: None  # told of each write that found no room
         self._now = now
+        self._true_now = true_now
         self._inodes = 0
         self._top = self._inode(stat.S_IFDIR | 0o755)
 
@@ -91,6 +97,16 @@ class Disk:
             return bytes(self.find(path).data)
         except OSError:
             return b""
+
+    def written(self, path: str) -> Callable[[int], float]:
+        """Return a function that says when a file had reached an offset, in the world's time."""
+        entries = self.find(path).written
+
+        def at(offset: int) -> float:
+            place = bisect.bisect_left(entries, (offset, -1.0))
+            return entries[place][1] if place < len(entries) else 0.0
+
+        return at
 
     def names(self, path: str) -> list[str]:
         """Return the names in a directory, sorted; none where there is none."""
@@ -125,7 +141,7 @@ class Disk:
             raise failure(errno.EEXIST, path)
         if flags & os.O_DIRECTORY and inode.names is None:
             raise failure(errno.ENOTDIR, path)
-        if flags & os.O_TRUNC:
+        if flags & os.O_TRUNC and inode.data:
             self.truncate(inode, path, 0)
         inode.opened += 1
         return OpenFile(self, inode, path, flags, owner)
@@ -147,6 +163,7 @@ class Disk:
         start = file.offset if at is None else at
         inode.data[start : start + taken] = data[:taken]
         inode.changed = self._now()
+        inode.written.append((len(inode.data), self._true_now()))
         if at is None:
             file.offset = start + taken
         return taken
@@ -158,6 +175,7 @@ class Disk:
         del inode.data[size:]
         inode.data.extend(bytes(size - len(inode.data)))
         inode.synced_to = min(inode.synced_to, size)
+        inode.written = [entry for entry in inode.written if entry[0] <= size]
         inode.changed = self._now()
 
     def sync(self, file: OpenFile) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,17 +16,28 @@ if TYPE_CHECKING:
 
 _STAMPS = re.compile(rb'\{"ts":"(?P<ts>[^"]{24})","unix_ts":(?P<unix>\d+\.\d{3})(?:,(?P<rest>.*))?\}', re.DOTALL)
 _MARK = b'"backfilled":true,'
+_JOURNAL = "videodb_ws_connections.jsonl"
 _EVENTS = re.compile(r"videodb_events\.(?:\d{8}T\d{6}\.\d{3}Z\.)?jsonl(?:\.gz|\.\d{3})?")
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """One line of the events: its stamp, the event as it was sent, and whether it was fetched later."""
+    """One line of the events. `at` is when it was written, in the world's time, whatever its stamp says."""
 
+    at: float
     unix_ts: float
-    payload: bytes
+    payload: bytes  # the event as it was sent
     event: dict[str, Any]
-    backfilled: bool
+    backfilled: bool  # whether it was fetched later
+
+
+@dataclass(frozen=True)
+class Record:
+    """One record of the journal. `at` is when it was written, in the world's time, whatever its stamp says."""
+
+    at: float
+    event: str
+    fields: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -33,35 +45,23 @@ class Evidence:
     """Everything that a listener has left. `damage` says what is no line of an events file, nor of the journal."""
 
     lines: list[Recorded]
-    journal: list[dict[str, Any]]
+    journal: list[Record]
     damage: list[str]
 
 
 def gathered(listener: Listener) -> Evidence:
     """Read what `listener` has left, oldest first."""
-    disk = listener.machine.disk
     damage: list[str] = []
     lines: list[Recorded] = []
-    for name in sorted(filter(_EVENTS.fullmatch, disk.names(listener.directory)), key=_age):
-        data = disk.read(f"{listener.directory}/{name}")
-        if name.endswith(".gz"):
-            data = gzip.decompress(data)
-        if data and not data.endswith(b"\n"):
-            damage.append(f"{name} ends in {data[-60:]!r}")
-        for line in data.splitlines():
-            recorded = _recorded(line)
+    names = filter(_EVENTS.fullmatch, listener.machine.disk.names(listener.directory))
+    for name in sorted(names, key=_age):
+        for at, line in _lines(listener, name, damage):
+            recorded = _recorded(at, line)
             if recorded is None:
                 damage.append(f"a line of {name}: {line[:120]!r}")
             else:
                 lines.append(recorded)
-    journal = []
-    for line in disk.read(f"{listener.directory}/videodb_ws_connections.jsonl").splitlines():
-        try:
-            journal.append(json.loads(line))
-        except ValueError:
-            if not was_full(listener):  # on a full disk a record can be cut short, and a kill keep it so
-                damage.append(f"a record of the journal: {line[-120:]!r}")
-    return Evidence(lines, journal, damage)
+    return Evidence(lines, list(_journal(listener, damage)), damage)
 
 
 def was_full(listener: Listener) -> bool:
@@ -69,12 +69,41 @@ def was_full(listener: Listener) -> bool:
     return any(isinstance(strike.fault, FullDisk) and strike.fired for strike in listener.run.strikes)
 
 
+def _lines(listener: Listener, name: str, damage: list[str]) -> Iterator[tuple[float, bytes]]:
+    """The whole lines of a file, each with the time when it was written; 0 in one that was compressed since."""
+    path = f"{listener.directory}/{name}"
+    data = listener.machine.disk.read(path)
+    at = listener.machine.disk.written(path)
+    if name.endswith(".gz"):
+        data, at = gzip.decompress(data), lambda _: 0.0
+    if data and not data.endswith(b"\n"):
+        damage.append(f"{name} ends in {data[-60:]!r}")
+    offset = 0
+    for line in data.splitlines(keepends=True):
+        offset += len(line)
+        yield at(offset), line.rstrip(b"\n")
+
+
+def _journal(listener: Listener, damage: list[str]) -> Iterator[Record]:
+    """The records of the journal. On a full disk one can be cut short, and a kill keep it so: then it is left out."""
+    if _JOURNAL not in listener.machine.disk.names(listener.directory):
+        return
+    for at, line in _lines(listener, _JOURNAL, damage):
+        try:
+            fields = json.loads(line)
+        except ValueError:
+            if not was_full(listener):
+                damage.append(f"a record of the journal: {line[-120:]!r}")
+        else:
+            yield Record(at, fields["event"], fields)
+
+
 def _age(name: str) -> tuple[str, str]:
     """What sorts files by age: rotation by the daemon has the time in the name, logrotate a number behind it."""
     return ("~" if name == "videodb_events.jsonl" else "", name)
 
 
-def _recorded(line: bytes) -> Recorded | None:
+def _recorded(at: float, line: bytes) -> Recorded | None:
     found = _STAMPS.fullmatch(line)
     if found is None:
         return None
@@ -85,4 +114,4 @@ def _recorded(line: bytes) -> Recorded | None:
         event = json.loads(payload)
     except ValueError:
         return None
-    return Recorded(float(found["unix"]), payload, event, backfilled)
+    return Recorded(at, float(found["unix"]), payload, event, backfilled)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, ClassVar
 from faults.simulation import kernel
 from faults.simulation.api import FAILURES
 from faults.simulation.api import Trouble as RestTrouble
-from faults.simulation.kernel import Off
 from faults.simulation.network import Trouble as LinkTrouble
+from faults.simulation.realtime import Trouble as RealtimeTrouble
 
 if TYPE_CHECKING:
     from faults.simulation.scenario import Listener, Strike
@@ -42,6 +42,8 @@ class Fault:
 
     cuts_off: ClassVar[bool] = False
     """Whether nobody can be connected while it lasts."""
+    everywhere: ClassVar[bool] = False
+    """Whether it strikes every listener, not only its own."""
 
     def ready(self, listener: Listener) -> bool:
         """Whether there is something to strike: by default, a daemon that runs."""
@@ -106,7 +108,7 @@ class Stall(Fault):
         """Hold the link."""
         link = strike.listener.machine.link
         link.hold("stalled")
-        strike.fire(f"{len(link.connections)} connections stalled")
+        strike.fire(f"{sum(connection.open for connection in link.connections)} connections stalled")
         strike.run.world.after(self.seconds, self._release, strike)
 
     @staticmethod
@@ -224,9 +226,7 @@ class FullDisk(Fault):
         disk.on_full = lambda path: self._refused(strike, path)
 
     def _refused(self, strike: Strike, path: str) -> None:
-        if not strike.fired:
-            strike.run.world.after(self.seconds, self._make_room, strike)
-        strike.fire(f"no room for {path.rpartition('/')[2]}")
+        strike.fire_first(f"no room for {path.rpartition('/')[2]}", self.seconds, self._make_room)
 
     @staticmethod
     def _make_room(strike: Strike) -> None:
@@ -255,7 +255,7 @@ class Rotate(Fault):
 
 @dataclass(frozen=True)
 class RestFails(Fault):
-    """A share of all requests fails, for some seconds."""
+    """A share of all requests fails, for some seconds; `ways` may also be `401` and `403`."""
 
     rate: float
     seconds: float
@@ -269,6 +269,28 @@ class RestFails(Fault):
     @staticmethod
     def _mend(strike: Strike) -> None:
         strike.run.service.api.trouble = None
+        strike.over()
+
+
+@dataclass(frozen=True)
+class RealtimeFails(Fault):
+    """New WebSockets are `refused`, or stay `silent`: no hello; for some seconds after the first of them."""
+
+    how: str
+    seconds: float
+    cuts_off = True
+    everywhere = True
+
+    def strike(self, strike: Strike) -> None:
+        """End the connection, if there is one, and begin to fail."""
+        realtime = strike.run.service.realtime
+        realtime.trouble = RealtimeTrouble(self.how, lambda what: strike.fire_first(what, self.seconds, self._mend))
+        if strike.listener.line is not None:
+            realtime.close(strike.listener.line.id, 1012, "service restart")
+
+    @staticmethod
+    def _mend(strike: Strike) -> None:
+        strike.run.service.realtime.trouble = None
         strike.over()
 
 

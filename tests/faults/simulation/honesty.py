@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from faults.simulation.evidence import Evidence, was_full
+from faults.simulation.evidence import Evidence, Record, was_full
 from faults.simulation.ledger import Pipeline, Request, Result, Start
 from faults.simulation.world import EPOCH
 
@@ -22,7 +22,8 @@ KNOWABLE_S = 12.0
 PATIENCE_S = 3.0
 """How long a listener waits for a live event before it starts a transcription anew."""
 
-Record = dict[str, Any]
+REQUESTS_A_MINUTE, BURST = 30, 10
+"""How many requests a listener may send, besides those for a connection: so many a minute, and so many at once."""
 
 
 def untruths(listener: Listener, evidence: Evidence, lost: list[Result], expects: str) -> Iterator[str]:
@@ -35,12 +36,13 @@ def untruths(listener: Listener, evidence: Evidence, lost: list[Result], expects
     yield from _completes(evidence, lost)
     if expects == "everything":
         yield from _unnamed(listener, journal)
+        yield from _over_budget(listener)
 
 
 def _connections(listener: Listener, journal: list[Record]) -> Iterator[str]:
     """Every connection that the journal names was one, and was named once."""
     lines = {line.id: line for line in listener.run.service.ledger.lines.values() if line.machine == listener.name}
-    named = Counter(record["ws_id"] for record in journal if record["event"] == "connected")
+    named = Counter(record.fields["ws_id"] for record in journal if record.event == "connected")
     yield from (f"the journal names {ws_id}, which never was" for ws_id in named if ws_id not in lines)
     yield from (f"the journal names {ws_id} {times} times" for ws_id, times in named.items() if times > 1)
     if was_full(listener):
@@ -57,22 +59,22 @@ def _gaps(listener: Listener, journal: list[Record], lost: list[Result]) -> Iter
     Of a daemon that was killed between `connected` and `gap` there is only the first.
     """
     for at, record in enumerate(journal):
-        old = record.get("previous_ws_id")
-        if record["event"] == "connected" and old is not None:
+        old = record.fields.get("previous_ws_id")
+        if record.event == "connected" and old is not None:
             after = journal[at + 1] if at + 1 < len(journal) else None
-            if after is not None and (after["event"] != "connected" or after.get("previous_ws_id") is not None):
-                yield from _told(journal, at, old, record["ws_id"])
+            if after is not None and (after.event != "connected" or after.fields.get("previous_ws_id") is not None):
+                yield from _told(journal, at, old, record.fields["ws_id"])
     yield from _not_covered(listener, journal, lost)
 
 
 def _told(journal: list[Record], at: int, old: str, new: str) -> Iterator[str]:
     """Whether the reconnect from `old` to `new`, whose `connected` is record `at`, is told in full."""
-    gap = next((record for record in journal[at:] if record["event"] == "gap" and record["new_ws_id"] == new), None)
+    gap = next((record for record in journal[at:] if record.event == "gap" and record.fields["new_ws_id"] == new), None)
     if gap is None:
         yield f"no gap is told between {old} and {new}"
-    elif gap["old_ws_id"] != old or gap["from_unix_ts"] > gap["to_unix_ts"]:
-        yield f"a gap that cannot be: {gap}"
-    if not any(record["event"] == "lost" and record["ws_id"] == old for record in journal[:at]):
+    elif gap.fields["old_ws_id"] != old or gap.fields["from_unix_ts"] > gap.fields["to_unix_ts"]:
+        yield f"a gap that cannot be: {gap.fields}"
+    if not any(record.event == "lost" and record.fields["ws_id"] == old for record in journal[:at]):
         yield f"the loss of {old} is not told"
 
 
@@ -84,7 +86,7 @@ def _not_covered(listener: Listener, journal: list[Record], lost: list[Result]) 
     machine = listener.machine
     if any(strike.fired and type(strike.fault).__name__ in ("StepClock", "Sleep") for strike in listener.run.strikes):
         return
-    gaps = [record["from_unix_ts"] for record in journal if record["event"] == "gap"]
+    gaps = [record.fields["from_unix_ts"] for record in journal if record.event == "gap"]
     first = min(gaps, default=float("inf")) - EPOCH - machine.skew_s
     ends = [process.ended for process in listener.processes[:-1] if process.ended is not None]
     for result in lost:
@@ -102,16 +104,16 @@ def _unexpected(listener: Listener) -> Iterator[str]:
 def _completes(evidence: Evidence, lost: list[Result]) -> Iterator[str]:
     """`complete` was never said of a stream of which something was missing then, or is now."""
     for record in evidence.journal:
-        if record["event"] != "complete":
+        if record.event != "complete":
             continue
-        stream = record.get("stream")
+        stream = record.fields.get("stream")
         missing = [result for result in lost if result.pipeline.stream.id == stream]
-        late = [one for one in evidence.lines if _is_final_of(one.event, stream) and one.unix_ts > record["unix_ts"]]
+        late = [one for one in evidence.lines if _is_final_of(one.event, stream) and one.at > record.at]
         if missing or late:
             yield f"complete was said of {stream}: {len(missing)} are missing, {len(late)} came afterwards"
 
 
-def _is_final_of(event: Record, stream: object) -> bool:
+def _is_final_of(event: dict[str, Any], stream: object) -> bool:
     data = event.get("data")
     return event.get("rtstream_id") == stream and isinstance(data, dict) and data.get("is_final", True) is True
 
@@ -128,11 +130,7 @@ def _named_late(listener: Listener, pipeline: Pipeline, journal: list[Record]) -
     since = _knowable(listener, pipeline)
     if since is None:
         return
-    named = [
-        record["unix_ts"] - EPOCH - listener.machine.skew_s
-        for record in journal
-        if record["event"] == "silent" and pipeline.stream.id in str(record)
-    ]
+    named = [record.at for record in journal if record.event == "silent" and pipeline.stream.id in str(record.fields)]
     if not any(at <= since + NAMED_WITHIN_S for at in named):
         yield f"{pipeline} was silent from {since:.1f} and not named within {NAMED_WITHIN_S:.0f} s"
 
@@ -151,6 +149,20 @@ def _knowable(listener: Listener, pipeline: Pipeline) -> float | None:
             if line.opened < result.live_at and not result.frames and known_at + NAMED_WITHIN_S < end:
                 return known_at
     return None
+
+
+def requests(listener: Listener) -> list[Request]:
+    """What a listener has asked for, besides connections."""
+    asked = listener.run.service.ledger.requests
+    return [one for one in asked if one.machine == listener.name and one.path and not one.path.endswith("/websocket")]
+
+
+def _over_budget(listener: Listener) -> Iterator[str]:
+    """No minute has more requests than may be sent in one."""
+    times = [request.at for request in requests(listener)]
+    for first, last in zip(times, times[REQUESTS_A_MINUTE + BURST :], strict=False):
+        if last - first < 60:
+            yield f"more than {REQUESTS_A_MINUTE + BURST} requests from {first:.1f} to {last:.1f}"
 
 
 def wrong_changes(listener: Listener, *, allowed: bool) -> Iterator[str]:
@@ -177,7 +189,7 @@ def _against_the_rule(listener: Listener, request: Request, start: Start) -> Ite
         yield f"asked for the engine {start.engine}"
     if not ours & set(start.bound):
         yield "adopted what was never ours"
-    if line is None or line.id not in ours or line.ended is not None and line.ended < request.at:
+    if line is None or line.id not in ours or (line.ended is not None and line.ended < request.at):
         yield "bound to no connection of ours"
     elif any(f.sent_at < request.at and f.result and f.result.pipeline is start.pipeline for f in line.frames):
         yield "bound anew what was live"

@@ -7,6 +7,7 @@ A process that was killed gets nothing done any more: whatever it still calls ra
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import errno
 import fcntl
@@ -366,7 +367,8 @@ def installed() -> Iterator[None]:
         for name, call in _ON_DESCRIPTORS.items():
             if hasattr(os, name):  # macOS has no fdatasync
                 stack.enter_context(mock.patch.object(os, name, _by_descriptor(getattr(os, name), call)))
-        stack.enter_context(mock.patch.object(io, "open", _by_either(io.open, _open_object)))
+        for module in (io, builtins):
+            stack.enter_context(mock.patch.object(module, "open", _by_either(open, _open_object)))
         stack.enter_context(mock.patch.object(fcntl, "flock", _by_descriptor(fcntl.flock, _flock)))
         stack.enter_context(mock.patch.object(fcntl, "fcntl", _by_descriptor(fcntl.fcntl, _fcntl)))
         for module, name, simulated in _PLAIN:

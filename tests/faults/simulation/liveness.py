@@ -60,7 +60,8 @@ def _excuses(listener: Listener) -> Iterator[Span]:
     """The times in which nobody could have been connected."""
     run = listener.run
     for strike in run.strikes:
-        if strike.struck_at is not None and strike.listener is listener and strike.fault.cuts_off:
+        hit = strike.listener is listener or strike.fault.everywhere
+        if hit and strike.struck_at is not None and strike.fault.cuts_off:
             over_at = strike.over_at if strike.over_at is not None else run.world.now
             yield strike.struck_at, max(over_at, strike.struck_at + NOTICED_S) + ATTEMPT_S
     for request in run.service.ledger.requests:

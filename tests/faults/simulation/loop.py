@@ -57,10 +57,12 @@ class ProcessLoop(asyncio.SelectorEventLoop):
         assert ssl is None, "there is no TLS in the simulation"
         return await self._process.machine.link.connect(self._process, protocol_factory, host, port)
 
-    async def getaddrinfo(self, host: Any, port: Any, **_: Any) -> Any:  # type: ignore[override]
+    async def getaddrinfo(self, host: Any, port: Any, **_: Any) -> Any:
         return await self._process.machine.link.look_up(host, port)
 
-    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
+    def run_in_executor(  # type: ignore[override]  # less strict
+        self, executor: Any, func: Callable[..., Any], *args: Any
+    ) -> asyncio.Future[Any]:
         """Run it here and now: a thread would make another run of every run."""
         done = self.create_future()
         try:

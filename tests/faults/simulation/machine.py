@@ -41,7 +41,7 @@ class Machine:
         self.world = world
         self.name = name
         self.skew_s = skew_s
-        self.disk = Disk(name, self.wall)
+        self.disk = Disk(name, self.wall, lambda: world.now)
         self.link = Link(network, name)
         self.process: Process | None = None  # the one that runs, or ran last
         self._slept_s = 0.0
@@ -221,7 +221,7 @@ class Process:
                 self.loop.run_forever()
         finally:
             self._turning = False
-        if not self.alive:
+        if self.ended is not None:
             self._bury()
 
     def _turn_at(self, when: float) -> None:
@@ -235,8 +235,8 @@ class Process:
         Its `finally` blocks run, but reach neither disk nor network nor loop. A generator's would not run by itself,
         but those of the coroutine that it waits for would, whenever its memory is collected.
         """
-        self.loop.set_exception_handler(lambda _loop, _context: None)
-        with _running(self), mock.patch.object(sys, "unraisablehook", lambda _: None):
+        self.loop.set_exception_handler(_ignore)
+        with _running(self), mock.patch.object(sys, "unraisablehook", _ignore):
             self.loop.close()
             for task in asyncio.all_tasks(self.loop):
                 task._log_destroy_pending = False  # type: ignore[attr-defined]  # nobody forgot it
@@ -258,6 +258,10 @@ def _running(process: Process | None) -> Iterator[None]:
         yield
     finally:
         kernel.running = before
+
+
+def _ignore(*_: object) -> None:
+    """What unwinding raises is nobody's."""
 
 
 def _unwind(waiting: Any) -> None:

@@ -8,6 +8,7 @@ given the connection up meanwhile. Nothing is ever lost in the middle of a conne
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import socket
 from collections import deque
@@ -32,7 +33,7 @@ GIVE_UP_S = 45.0
 Received = Callable[[], None]
 
 
-class Server:
+class Acceptor:
     """What accepts connections at a port: called with the server's end of each new one; False refuses it."""
 
     def accept(self, end: End) -> bool:
@@ -46,7 +47,7 @@ class Network:
     def __init__(self, world: World, latency_s: tuple[float, float] = (0.01, 0.06)) -> None:
         self.world = world
         self.latency_s = latency_s
-        self.servers: dict[int, Server] = {}
+        self.servers: dict[int, Acceptor] = {}
 
     def latency(self) -> float:
         """Throw how long one way takes on a new connection."""
@@ -72,7 +73,7 @@ class Link:
         self.connections: list[Connection] = []
         self.trouble: Trouble | None = None
         self._held: set[str] = set()  # why nothing gets through
-        self._waiting: list[asyncio.Future[None]] = []  # those who connect and hear nothing
+        self._waiting: list[tuple[Process, asyncio.Future[bool]]] = []  # those who connect and hear nothing
 
     @property
     def held(self) -> bool:
@@ -117,7 +118,7 @@ class Link:
         """Connect a process to the server at `port`. Raises OSError."""
         if host != ADDRESS:
             await self.look_up(host, port)
-        await self._reach()
+        await self._reach(process)
         protocol = factory()
         connection = Connection(self, process, protocol)
         answered: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
@@ -134,27 +135,23 @@ class Link:
             self.connections.append(connection)
         self.world.after(connection.latency_s, connection.process.call_soon, _answer, answered, accepted)
 
-    async def _reach(self) -> None:
+    async def _reach(self, process: Process) -> None:
         """Get through to the far side, however long that takes. Raises OSError."""
-        while self.held or self.trouble is not None:
-            trouble = self.trouble
-            if trouble is not None and trouble.error is not None:
-                trouble.happened(f"no connection: {trouble.error.__name__}")
-                raise trouble.error(f"Connect call failed ('{ADDRESS}')")
-            if trouble is not None and trouble.lookup and not self.held:
-                return  # only names are away
-            if trouble is not None:
-                trouble.happened("no connection: no answer")
-            waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiting.append(waiting)
-            await waiting
+        while self.held or (self.trouble is not None and not self.trouble.lookup):
+            if self.trouble is not None and self.trouble.error is not None:
+                self.trouble.happened(f"no connection: {self.trouble.error.__name__}")
+                raise self.trouble.error(f"Connect call failed ('{ADDRESS}')")
+            if self.trouble is not None:
+                self.trouble.happened("no connection: no answer")
+            answered: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+            self._waiting.append((process, answered))
+            await answered
             await asyncio.sleep(RETRANSMIT_S)
 
     def _answer_those_who_wait(self) -> None:
         waiting, self._waiting = self._waiting, []
-        for future in waiting:
-            if not future.get_loop().is_closed() and not future.done():
-                future.set_result(None)
+        for process, answered in waiting:
+            process.call_soon(_answer, answered, True)
 
 
 def _answer(answered: asyncio.Future[bool], accepted: bool) -> None:
@@ -319,14 +316,13 @@ class Plug:
     family = socket.AF_INET
     type = socket.SOCK_STREAM
     proto = socket.IPPROTO_TCP
-    _quiet, _other = os.pipe()
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
     def fileno(self) -> int:
         """A descriptor that is never readable, or -1, which counts as readable, when there is something to read."""
-        return -1 if self._transport.has_news else self._quiet
+        return -1 if self._transport.has_news else _quiet()
 
     def setsockopt(self, *_: Any) -> None:
         """Nothing to set."""
@@ -336,6 +332,13 @@ class Plug:
 
     def getpeername(self) -> tuple[str, int]:
         return (ADDRESS, 443)
+
+
+@functools.cache
+def _quiet() -> int:
+    """A real descriptor that never becomes readable."""
+    quiet, _keeps_it_open = os.pipe()
+    return quiet
 
 
 class Transport(asyncio.Transport):

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 from faults.simulation.evidence import Evidence, Recorded, gathered
 from faults.simulation.faults import FullDisk
-from faults.simulation.honesty import untruths, wrong_changes
+from faults.simulation.honesty import requests, untruths, wrong_changes
 from faults.simulation.ledger import Frame, Result
 from faults.simulation.liveness import too_long_away
 from faults.simulation.world import EPOCH
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from faults.simulation.scenario import Listener, Run
 
 Expects = Literal["live only", "everything"]
-"""`live only`: what came over a connection is there, the rest may be lost. `everything`: every final result is there."""
+"""`live only`: what came over a connection is there, and the rest may be lost. `everything`: each final result is."""
 
 Key = tuple[str, str, int, int, str]
 
@@ -34,13 +35,14 @@ class Verdict:
     finals: int = 0
     live: int = 0
     backfilled: int = 0
+    requests: int = 0  # besides those for a connection
     lost: list[Result] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         return (
             f"{self.listener}: {self.finals} finals, {self.live} lines live and {self.backfilled} later, "
-            f"{len(self.lost)} lost, {len(self.problems)} problems"
+            f"{len(self.lost)} lost, {self.requests} requests, {len(self.problems)} problems"
         )
 
 
@@ -92,6 +94,7 @@ class _Court:
         verdict, evidence = self._verdict, self._evidence
         verdict.live = sum(not line.backfilled for line in evidence.lines)
         verdict.backfilled = sum(line.backfilled for line in evidence.lines)
+        verdict.requests = len(requests(self._listener))
         verdict.problems += [f"torn: {damage}" for damage in evidence.damage]
         verdict.problems += [*self._frames_against_lines(), *self._results_against_lines(), *self._order()]
         verdict.problems += ["does not end on SIGTERM"] * self._listener.lingers
@@ -125,13 +128,10 @@ class _Court:
     def _full_before(self, at: float) -> Iterator[float]:
         """Since when the disk had been full at this time."""
         for strike in self._run.strikes:
-            if (
-                isinstance(strike.fault, FullDisk)
-                and strike.listener is self._listener
-                and strike.struck_at is not None
-            ):
-                if strike.struck_at <= at <= (strike.over_at or at) + 1.0:
-                    yield strike.struck_at
+            if isinstance(strike.fault, FullDisk) and strike.listener is self._listener:
+                since, until = strike.struck_at, strike.over_at
+                if since is not None and since <= at <= (until or at) + 1.0:
+                    yield since
 
     # -- what is known of results: each final once --
 
@@ -177,7 +177,7 @@ class _Court:
     def _order(self) -> Iterator[str]:
         """Stamps ascend within one run of the daemon: they can go back only where another run begins."""
         stamps = [line.unix_ts for line in self._evidence.lines]
-        back = sum(later < earlier for earlier, later in zip(stamps, stamps[1:], strict=False))
+        back = sum(later < earlier for earlier, later in pairwise(stamps))
         if back >= len(self._listener.processes):
             yield f"stamps go back {back} times in {len(self._listener.processes)} runs"
 

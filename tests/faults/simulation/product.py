@@ -16,11 +16,14 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from faults.simulation import kernel
+from faults.simulation.oracle import Expects
 from videodb_listen import settings
 from videodb_listen.listener import daemon, notify, report, stdio
 from videodb_listen.paths import Layout
 
-from faults.simulation import kernel
+EXPECTS: Expects = "live only"
+"""What the daemon of today can be held to: `everything`, once it recovers what it has missed."""
 
 KEY = "sk-simulated"
 LOGGER = logging.getLogger("videodb_listen")
@@ -44,40 +47,53 @@ class _Stdout(stdio.Stdout):
 
 
 async def record(directory: str, base_url: str, options: Mapping[str, str], *, clear: bool) -> None:
-    """Run the daemon as `run` does. `options` are named as in the environment, without prefix: {"MIN_BACKOFF": "1s"}."""
+    """Run the daemon as `run` does. `options` are those of its environment, without the prefix: {"DRAIN": "1s"}."""
     environment = {f"VIDEODB_LISTEN_{name}": value for name, value in options.items()}
     given = settings.resolve({"base_url": base_url}, environment, {}, key_from_file=KEY)
     outside = report.Outside(stdout=_Stdout(), notifier=notify.Notifier({}), on_connected=lambda _: None)
     await daemon.run(given, Layout(Path(directory)), outside, clear=clear)
 
 
+class _Heard(logging.Handler):
+    def __init__(self, hear: Callable[[logging.LogRecord], None]) -> None:
+        super().__init__()
+        self._hear = hear
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._hear(record)
+
+
 @contextlib.contextmanager
 def simulated(hear: Callable[[logging.LogRecord], None]) -> Iterator[None]:
     """Have the product tell simulated time, and say what it logs to `hear`, for the length of the block."""
-    handler = logging.Handler()
-    handler.emit = hear  # type: ignore[method-assign]
     with contextlib.ExitStack() as stack:
         for function, name, value in _told_time():
             stack.enter_context(mock.patch.object(function, name, value))
-        for name in ("load_verify_locations", "load_default_certs"):  # a client for http:// reads them as well: 17 ms
-            stack.enter_context(mock.patch.object(ssl.SSLContext, name, lambda *_, **__: None))
-        stack.enter_context(mock.patch.multiple(LOGGER, handlers=[handler], level=logging.INFO, propagate=False))
+        for name in ("load_verify_locations", "load_default_certs"):  # 17 ms for each client, also for http://
+            stack.enter_context(mock.patch.object(ssl.SSLContext, name, _read_none))
+        stack.enter_context(mock.patch.multiple(LOGGER, handlers=[_Heard(hear)], level=logging.INFO, propagate=False))
         yield
+
+
+def _read_none(*_: object, **__: object) -> None:
+    """Read no certificates: nothing is encrypted here."""
 
 
 @functools.cache
 def _told_time() -> list[tuple[Any, str, Any]]:
     """Where a clock is a default argument: each such function, the name of its defaults, and those of a simulation."""
-    found = []
+    found: list[tuple[Any, str, Any]] = []
     for function in _functions():
-        if any(default in kernel.CLOCKS for default in function.__defaults__ or ()):
-            replaced = tuple(kernel.CLOCKS.get(default, default) for default in function.__defaults__)
-            found.append((function, "__defaults__", replaced))
-        named = function.__kwdefaults__ or {}
-        if any(default in kernel.CLOCKS for default in named.values()):
-            replaced = {name: kernel.CLOCKS.get(default, default) for name, default in named.items()}
-            found.append((function, "__kwdefaults__", replaced))
+        positional, named = function.__defaults__ or (), function.__kwdefaults__ or {}
+        if any(default in kernel.CLOCKS for default in filter(callable, positional)):
+            found.append((function, "__defaults__", tuple(map(_simulated, positional))))
+        if any(default in kernel.CLOCKS for default in filter(callable, named.values())):
+            found.append((function, "__kwdefaults__", {name: _simulated(value) for name, value in named.items()}))
     return found
+
+
+def _simulated(default: Any) -> Any:
+    return kernel.CLOCKS.get(default, default) if callable(default) else default
 
 
 def _functions() -> Iterator[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
@@ -12,7 +13,7 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from faults.simulation.ledger import Frame, Line, Result
-from faults.simulation.network import End, NAME, Server
+from faults.simulation.network import NAME, Acceptor, End
 
 if TYPE_CHECKING:
     from faults.simulation.service import Service
@@ -20,13 +21,22 @@ if TYPE_CHECKING:
 PORT = 8081
 
 
-class Realtime(Server):
+@dataclass(frozen=True)
+class Trouble:
+    """What new connections meet: they are `refused`, or stay `silent`; `happened` is told of each."""
+
+    how: str
+    happened: Callable[[str], None]
+
+
+class Realtime(Acceptor):
     """Accepts a connection for each URL that it has given away, says hello, and sends events to it."""
 
     def __init__(self, service: Service) -> None:
         self.service = service
         self.world = service.world
         self.ledger = service.ledger
+        self.trouble: Trouble | None = None
         self._urls: dict[str, tuple[str, str]] = {}  # of each token that was not used: its machine and owner
         self._sockets: dict[str, _Socket] = {}
 
@@ -123,11 +133,15 @@ class _Socket:
         self._flush()
 
     def _upgrade(self, request: Upgrade) -> None:
-        claimed = self._realtime.claim(request.path)
-        if claimed is None:
+        claimed, trouble = self._realtime.claim(request.path), self._realtime.trouble
+        if trouble is not None:
+            trouble.happened(f"a WebSocket is {trouble.how}")
+        if claimed is None or (trouble is not None and trouble.how == "refused"):
             self._protocol.send_response(self._protocol.reject(403, "the URL is not good any more\n"))
             return
         self._protocol.send_response(self._protocol.accept(request))
+        if trouble is not None:
+            return
         world = self._realtime.world
         world.after(world.dice.uniform(*self._realtime.ledger.manners.hello_s), self._greet, *claimed)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -67,6 +67,12 @@ class Strike:
         world.fired[type(self.fault).__name__] += 1
         self.fired.append(what)
         world.note("fault", f"{what} [{self.listener.name}]")
+
+    def fire_first(self, what: str, seconds: float, end: Callable[[Strike], None]) -> None:
+        """Write down something that it did; the first time, have it end these seconds later."""
+        if not self.fired:
+            self.run.world.after(seconds, end, self)
+        self.fire(what)
 
     def begin(self) -> None:
         """Strike as soon as there is something to be struck."""
