@@ -34,6 +34,7 @@ def untruths(listener: Listener, evidence: Evidence, lost: list[Result], expects
         yield from _gaps(listener, journal, lost)
     yield from _unexpected(listener)
     yield from _completes(evidence, lost)
+    yield from _false_alarms(listener, journal)
     if expects == "everything":
         yield from _unnamed(listener, journal)
         yield from _over_budget(listener)
@@ -118,6 +119,17 @@ def _is_final_of(event: dict[str, Any], stream: object) -> bool:
     return event.get("rtstream_id") == stream and isinstance(data, dict) and data.get("is_final", True) is True
 
 
+def _false_alarms(listener: Listener, journal: list[Record]) -> Iterator[str]:
+    """No stream was called silent of which nothing had been missed."""
+    for record in journal:
+        for stream in listener.run.service.ledger.streams.values():
+            if record.event != "silent" or stream.id not in str(record.fields):
+                continue
+            results = [result for pipeline in stream.pipelines for result in pipeline.results]
+            if not any(result.stored_at <= record.at and not result.was_read for result in results):
+                yield f"a false alarm at {record.at:.1f}: {record.fields}"
+
+
 def _unnamed(listener: Listener, journal: list[Record]) -> Iterator[str]:
     """Every pipeline that had gone silent was named in time: its stream, in a record `silent`."""
     for play in listener.run.plays:
@@ -146,7 +158,7 @@ def _knowable(listener: Listener, pipeline: Pipeline) -> float | None:
             continue
         for result in pipeline.results:
             known_at = max(line.opened, result.stored_at) + KNOWABLE_S
-            if line.opened < result.live_at and not result.frames and known_at + NAMED_WITHIN_S < end:
+            if line.opened < result.live_at and not result.was_read and known_at + NAMED_WITHIN_S < end:
                 return known_at
     return None
 

@@ -15,7 +15,9 @@ import io
 import itertools
 import os
 import signal
+import socket
 import stat
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -283,6 +285,14 @@ def _getsignal(number: int) -> Any:
     return _real_getsignal(number) if running is None else running.handlers.get(number, signal.SIG_DFL)
 
 
+def _forbidden(real: Call, what: str) -> Call:
+    def call(*args: Any, **options: Any) -> Any:
+        assert running is None, f"a simulated process cannot have {what}: the simulation would not know of it"
+        return real(*args, **options)
+
+    return call
+
+
 def _getpid() -> int:
     return _real_getpid() if running is None else running.pid
 
@@ -331,6 +341,9 @@ _PLAIN: list[tuple[Any, str, Call]] = [
     (signal, "signal", _signal),
     (signal, "getsignal", _getsignal),
     (os, "getpid", _getpid),
+    (threading.Thread, "start", _forbidden(threading.Thread.start, "a thread")),
+    (socket, "create_connection", _forbidden(socket.create_connection, "a blocking socket")),
+    (socket, "getaddrinfo", _forbidden(socket.getaddrinfo, "a blocking look-up")),
 ]
 
 

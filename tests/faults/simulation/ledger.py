@@ -56,6 +56,11 @@ class Result:
     stored_at: float
     frames: list[Frame] = field(default_factory=list)
 
+    @property
+    def was_read(self) -> bool:
+        """Whether a listener has read its event."""
+        return any(frame.read_at is not None for frame in self.frames)
+
     def __str__(self) -> str:
         return f"{self.pipeline} {self.start:.3f}..{self.end:.3f} {self.text!r}"
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from faults.simulation.evidence import Evidence, Recorded, gathered
 from faults.simulation.faults import FullDisk
 from faults.simulation.honesty import requests, untruths, wrong_changes
-from faults.simulation.ledger import Frame, Result
+from faults.simulation.ledger import Frame, Result, Session
 from faults.simulation.liveness import too_long_away
 from faults.simulation.world import EPOCH
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 Expects = Literal["live only", "everything"]
 """`live only`: what came over a connection is there, and the rest may be lost. `everything`: each final result is."""
+
+LASTING = ("active", "stopped", "failed", "exported")
+"""The states of a session that can still be known after they were missed."""
 
 Key = tuple[str, str, int, int, str]
 
@@ -69,13 +72,14 @@ def _frames(run: Run, listener: Listener) -> Iterator[Frame]:
 
 def _ours(run: Run, listener: Listener) -> list[Result]:
     """The final results that are the listener's: those of sessions that were bound to it."""
-    streams = [
-        stream
-        for play in run.plays
-        if play.session is not None and play.meeting.listener == listener.name
-        for stream in play.session.streams
-    ]
+    streams = [stream for session in _sessions(run, listener) for stream in session.streams]
     return [result for stream in streams for pipeline in stream.pipelines for result in pipeline.results]
+
+
+def _sessions(run: Run, listener: Listener) -> list[Session]:
+    """The sessions that are the listener's."""
+    mine = [play for play in run.plays if play.meeting.listener == listener.name]
+    return [play.session for play in mine if play.session is not None]
 
 
 class _Court:
@@ -97,6 +101,7 @@ class _Court:
         verdict.requests = len(requests(self._listener))
         verdict.problems += [f"torn: {damage}" for damage in evidence.damage]
         verdict.problems += [*self._frames_against_lines(), *self._results_against_lines(), *self._order()]
+        verdict.problems += self._sessions_against_lines()
         verdict.problems += ["does not end on SIGTERM"] * self._listener.lingers
         verdict.problems += too_long_away(self._listener)
         verdict.problems += untruths(self._listener, evidence, verdict.lost, self._expects)
@@ -170,6 +175,27 @@ class _Court:
             self._verdict.lost += known[len(found) :]
             if self._expects == "everything":
                 yield f"missing: {result}"
+
+    # -- what is known of sessions: each state that lasts, once --
+
+    def _sessions_against_lines(self) -> Iterator[str]:
+        told: Counter[tuple[str, str]] = Counter()
+        for line in self._evidence.lines:
+            if line.event.get("channel") == "capture_session":
+                told[str(line.event.get("capture_session_id")), str(line.event.get("status"))] += 1
+        known = dict(
+            {
+                (session.id, status): at
+                for session in _sessions(self._run, self._listener)
+                for at, status in session.history
+            }
+        )
+        for (session, status), times in told.items():
+            if (session, status) not in known or times > 1:
+                yield f"{times} lines say that session {session} is {status}"
+        for (session, status), at in known.items():
+            if status in LASTING and at >= self._floor and not told[session, status] and self._expects == "everything":
+                yield f"no line says that session {session} is {status}"
 
     def _is_mine(self, frame: Frame) -> bool:
         return self._run.service.ledger.lines[frame.connection].machine == self._listener.name

@@ -20,14 +20,14 @@ from faults.simulation.world import World
 if TYPE_CHECKING:
     from faults.simulation.faults import At, Fault
 
-LOOK_S = 1.0
+LOOK_S = 2.0
 """How often a fault looks whether there is something that it can strike."""
 
 SUPERVISED_S = 5.0
 """How soon a daemon that has failed is started again."""
 
-LONGEST_S = 24 * 3600.0
-"""How long a run may take, in simulated seconds: one that waits for something that never comes ends there."""
+OVERTIME_S = 3 * 3600.0
+"""How long after the last meeting a run goes on at most: one that waits for something that never comes ends there."""
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,8 @@ class Run:
 
     def go_on(self) -> None:
         """Let it all happen, and end it."""
-        while not self.over and self.world.now < LONGEST_S:
+        longest = max(meeting.begins + meeting.minutes * 60 for meeting in self.scenario.meetings) + OVERTIME_S
+        while not self.over and self.world.now < longest:
             self.world.run(self.world.now + 60)
         self.world.run(self.world.now + self.scenario.calm_s)
         for listener in self.listeners.values():

@@ -57,7 +57,7 @@ def _faults(dice: random.Random, disconnects: int) -> list[Fault]:
         RealtimeFails(dice.choice(("refused", "silent")), dice.uniform(10, 40)),
         Terminate(dice.uniform(0.5, 60)),
         Sleep(dice.uniform(5, 300)),
-        FullDisk(dice.uniform(5, 60), room=dice.choice((0, 100, 700))),
+        FullDisk(dice.uniform(5, 60), room=dice.choice((0, 100, 300))),
         Rotate(),
     ]
 

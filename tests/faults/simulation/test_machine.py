@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
+import socket
+import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -114,6 +116,21 @@ def test_a_loop_without_end_is_found(world: World, machine: Machine) -> None:
     machine.start(main)
     with pytest.raises(AssertionError, match="round and round"):
         world.run(1)
+
+
+@pytest.mark.parametrize("what", ["a thread", "a blocking socket", "a blocking look-up"])
+def test_what_the_simulation_would_not_know_of_is_refused(world: World, machine: Machine, what: str) -> None:
+    async def main() -> None:
+        if what == "a thread":
+            threading.Thread(target=print).start()
+        elif what == "a blocking socket":
+            socket.create_connection(("localhost", 9))
+        else:
+            socket.getaddrinfo("localhost", 9)
+
+    process = machine.start(main)
+    world.run(1)
+    assert what in str(process.failure)
 
 
 def test_what_a_program_raises_is_its_failure_and_it_has_ended(world: World, machine: Machine) -> None:

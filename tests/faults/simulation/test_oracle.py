@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from faults.simulation.faults import At, Disconnect
-from faults.simulation.ledger import Request, Start
+from faults.simulation.ledger import Manners, Request, Result, Session, Start
 from faults.simulation.meeting import Meeting
 from faults.simulation.oracle import Expects, judge
 from faults.simulation.scenario import Run, Scenario, play
@@ -132,6 +132,14 @@ def test_complete_is_not_said_of_a_stream_of_which_something_is_missing(dropped:
     assert any("complete was said" in problem for problem in _problems(dropped, "live only"))
 
 
+def test_a_false_alarm_is_found(calm: Run) -> None:
+    [play_] = calm.plays
+    assert play_.session is not None
+    stream = play_.session.streams[0].id
+    _edit(calm, JOURNAL, lambda lines: [*lines, _record(event="silent", stream=stream)])
+    assert any("a false alarm" in problem for problem in _problems(calm))
+
+
 def test_complete_is_not_said_before_the_last_line_of_a_stream(calm: Run) -> None:
     [play_] = calm.plays
     assert play_.session is not None
@@ -140,10 +148,40 @@ def test_complete_is_not_said_before_the_last_line_of_a_stream(calm: Run) -> Non
     assert any("came afterwards" in problem for problem in _problems(calm))
 
 
+@pytest.mark.parametrize("unit", ["ms", "s"])
+def test_a_file_that_was_made_whole_later_is_good(unit: str) -> None:
+    run = play(replace(DROPPED, manners=Manners(unit=unit, edited=0.5)), seed=1)
+    [verdict] = judge(run, "everything")
+    [play_] = run.plays
+    assert play_.session is not None
+    fetched = [*map(_fetched, verdict.lost), *(_state(play_.session, status) for status in ("stopped", "exported"))]
+    _edit(run, EVENTS, lambda lines: [*lines, *fetched])
+    assert len(fetched) > 20
+    assert [problem for problem in _problems(run) if "not named" not in problem] == []
+
+
+def _fetched(result: Result) -> bytes:
+    """Return the line of a result that was fetched later."""
+    final = {"is_final": True} if result.pipeline.index is None else {}
+    data = {"text": result.stored_text, **final, "start": result.start * 1000, "end": result.end * 1000}
+    return _late({"channel": result.pipeline.kind, "rtstream_id": result.pipeline.stream.id, "data": data})
+
+
+def _state(session: Session, status: str) -> bytes:
+    """Return the line of a state of a session that was fetched later."""
+    return _late({"channel": "capture_session", "capture_session_id": session.id, "status": status, "data": {}})
+
+
+def _late(event: dict[str, object]) -> bytes:
+    stamps = b'{"ts":"2027-01-15T08:59:00.000Z","unix_ts":1800003540.000,"backfilled":true,'
+    return stamps + json.dumps(event).encode()[1:] + b"\n"
+
+
 def test_what_a_reconnect_loses_is_missing_and_the_silent_pipelines_were_not_named(dropped: Run) -> None:
     told = _problems(dropped)
     assert sum("missing" in problem for problem in told) > 10
     assert sum("not named within" in problem for problem in told) == 4
+    assert sum("no line says that session" in problem for problem in told) == 2
 
 
 def test_a_daemon_that_stays_away_is_found(dropped: Run) -> None:
