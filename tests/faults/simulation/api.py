@@ -119,7 +119,7 @@ class Api(Acceptor):
 
     def accept(self, end: End) -> bool:
         """Take a connection, unless REST fails and refuses it."""
-        machine = end.connection.link.name
+        machine = end.wire.link.name
         if self._fails() == "refused":
             self._note(machine, _Head("connect", "", {}), 0, None)
             return False

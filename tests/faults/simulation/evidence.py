@@ -55,7 +55,7 @@ def gathered(listener: Listener) -> Evidence:
     lines: list[Recorded] = []
     names = filter(_EVENTS.fullmatch, listener.machine.disk.names(listener.directory))
     for name in sorted(names, key=_age):
-        for at, line in _lines(listener, name, damage):
+        for _, at, line in _lines(listener, name, damage):
             recorded = _recorded(at, line)
             if recorded is None:
                 damage.append(f"a line of {name}: {line[:120]!r}")
@@ -64,13 +64,29 @@ def gathered(listener: Listener) -> Evidence:
     return Evidence(lines, list(_journal(listener, damage)), damage)
 
 
-def was_full(listener: Listener) -> bool:
-    """Whether its disk was ever full: then a kill can leave the journal without its last records."""
-    return any(isinstance(strike.fault, FullDisk) and strike.fired for strike in listener.run.strikes)
+def full_since(listener: Listener, at: float) -> float | None:
+    """Since when the disk had been full at this time, or a second before; None: it was not."""
+    for strike in listener.run.strikes:
+        if isinstance(strike.fault, FullDisk) and strike.listener is listener:
+            since, until = strike.struck_at, strike.over_at
+            if since is not None and since <= at and (until is None or at <= until + 1.0):
+                return since
+    return None
 
 
-def _lines(listener: Listener, name: str, damage: list[str]) -> Iterator[tuple[float, bytes]]:
-    """The whole lines of a file, each with the time when it was written; 0 in one that was compressed since."""
+def may_be_unsaid(listener: Listener, at: float) -> bool:
+    """Whether the journal may lack what happened at this time: the daemon ended while its disk was full."""
+    for process in listener.processes:
+        if process.ended is not None and process.started <= at <= process.ended:
+            return full_since(listener, process.ended) is not None
+    return False
+
+
+def _lines(listener: Listener, name: str, damage: list[str]) -> Iterator[tuple[float, float, bytes]]:
+    """The lines of a file, each with the times when it was begun and when it was whole.
+
+    These are the world's; in a file that was compressed since they are 0.
+    """
     path = f"{listener.directory}/{name}"
     data = listener.machine.disk.read(path)
     at = listener.machine.disk.written(path)
@@ -80,19 +96,19 @@ def _lines(listener: Listener, name: str, damage: list[str]) -> Iterator[tuple[f
         damage.append(f"{name} ends in {data[-60:]!r}")
     offset = 0
     for line in data.splitlines(keepends=True):
-        offset += len(line)
-        yield at(offset), line.rstrip(b"\n")
+        begun_at, offset = at(offset + 1), offset + len(line)
+        yield begun_at, at(offset), line.rstrip(b"\n")
 
 
 def _journal(listener: Listener, damage: list[str]) -> Iterator[Record]:
     """The records of the journal. On a full disk one can be cut short, and a kill keep it so: then it is left out."""
     if _JOURNAL not in listener.machine.disk.names(listener.directory):
         return
-    for at, line in _lines(listener, _JOURNAL, damage):
+    for at, _, line in _lines(listener, _JOURNAL, damage):
         try:
             fields = json.loads(line)
         except ValueError:
-            if not was_full(listener):
+            if not may_be_unsaid(listener, at):
                 damage.append(f"a record of the journal: {line[-120:]!r}")
         else:
             yield Record(at, fields["event"], fields)

@@ -14,6 +14,7 @@ from faults.simulation.network import Trouble as LinkTrouble
 from faults.simulation.realtime import Trouble as RealtimeTrouble
 
 if TYPE_CHECKING:
+    from faults.simulation.machine import Process
     from faults.simulation.scenario import Listener, Strike
 
 AWAY: dict[str, Callable[[Callable[[str], None]], LinkTrouble]] = {
@@ -66,11 +67,11 @@ class Disconnect(Fault):
     def ready(self, listener: Listener) -> bool:
         """Whether there is a connection, and no other trouble."""
         link = listener.machine.link
-        return listener.alive and listener.line is not None and link.trouble is None and not link.held
+        return listener.alive and listener.connection is not None and link.trouble is None and not link.held
 
     def strike(self, strike: Strike) -> None:
         """End the connection."""
-        listener, line = strike.listener, strike.listener.line
+        listener, line = strike.listener, strike.listener.connection
         assert line is not None
         realtime = strike.run.service.realtime
         if self.how == "clean":
@@ -78,7 +79,7 @@ class Disconnect(Fault):
         elif self.how == "reset":
             realtime.end_of(line.id).reset()
         else:
-            realtime.end_of(line.id).connection.freeze()
+            realtime.end_of(line.id).wire.freeze()
             line.broken = strike.run.world.now
         strike.fire(f"{line.id} ended: {self.how}")
         if self.away == "nothing":
@@ -102,13 +103,13 @@ class Stall(Fault):
 
     def ready(self, listener: Listener) -> bool:
         """Whether there is a connection to stall."""
-        return listener.alive and listener.line is not None and not listener.machine.link.held
+        return listener.alive and listener.connection is not None and not listener.machine.link.held
 
     def strike(self, strike: Strike) -> None:
         """Hold the link."""
         link = strike.listener.machine.link
         link.hold("stalled")
-        strike.fire(f"{sum(connection.open for connection in link.connections)} connections stalled")
+        strike.fire(f"{sum(wire.open for wire in link.wires)} connections stalled")
         strike.run.world.after(self.seconds, self._release, strike)
 
     @staticmethod
@@ -168,12 +169,11 @@ class Terminate(Fault):
     def strike(self, strike: Strike) -> None:
         """Send it; the restart waits for the end."""
         strike.listener.process.send_signal(signal.SIGTERM)
-        self._look(strike)
+        self._look(strike, strike.listener.process)
 
-    def _look(self, strike: Strike) -> None:
-        process = strike.listener.process
+    def _look(self, strike: Strike, process: Process) -> None:
         if process.alive:
-            strike.run.world.after(0.1, self._look, strike)
+            strike.run.world.after(0.1, self._look, strike, process)
             return
         strike.fire(f"process {process.pid} ended, {process.failure or 'with status 0'}")
         _restart(strike, self.restart_s, clear=self.clear)
@@ -285,8 +285,8 @@ class RealtimeFails(Fault):
         """End the connection, if there is one, and begin to fail."""
         realtime = strike.run.service.realtime
         realtime.trouble = RealtimeTrouble(self.how, lambda what: strike.fire_first(what, self.seconds, self._mend))
-        if strike.listener.line is not None:
-            realtime.close(strike.listener.line.id, 1012, "service restart")
+        if strike.listener.connection is not None:
+            realtime.close(strike.listener.connection.id, 1012, "service restart")
 
     @staticmethod
     def _mend(strike: Strike) -> None:

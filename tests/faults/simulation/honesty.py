@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from faults.simulation.evidence import Evidence, Record, was_full
-from faults.simulation.ledger import Pipeline, Request, Result, Start
+from faults.simulation.evidence import Evidence, Record, may_be_unsaid
+from faults.simulation.ledger import Connection, Pipeline, Request, Result, Start
 from faults.simulation.world import EPOCH
 
 if TYPE_CHECKING:
@@ -30,8 +30,7 @@ def untruths(listener: Listener, evidence: Evidence, lost: list[Result], expects
     """Say where the journal is wrong, or silent on what it should say."""
     journal = evidence.journal
     yield from _connections(listener, journal)
-    if not was_full(listener):
-        yield from _gaps(listener, journal, lost)
+    yield from _gaps(listener, journal, lost)
     yield from _unexpected(listener)
     yield from _completes(evidence, lost)
     yield from _false_alarms(listener, journal)
@@ -40,18 +39,22 @@ def untruths(listener: Listener, evidence: Evidence, lost: list[Result], expects
         yield from _over_budget(listener)
 
 
+def _connections_of(listener: Listener) -> dict[str, Connection]:
+    known = listener.run.service.ledger.connections
+    return {ws_id: connection for ws_id, connection in known.items() if connection.machine == listener.name}
+
+
 def _connections(listener: Listener, journal: list[Record]) -> Iterator[str]:
     """Every connection that the journal names was one, and was named once."""
-    lines = {line.id: line for line in listener.run.service.ledger.lines.values() if line.machine == listener.name}
+    known = _connections_of(listener)
     named = Counter(record.fields["ws_id"] for record in journal if record.event == "connected")
-    yield from (f"the journal names {ws_id}, which never was" for ws_id in named if ws_id not in lines)
+    yield from (f"the journal names {ws_id}, which never was" for ws_id in named if ws_id not in known)
     yield from (f"the journal names {ws_id} {times} times" for ws_id, times in named.items() if times > 1)
-    if was_full(listener):
-        return
     ends = {process.ended for process in listener.processes}
-    for line in lines.values():
-        if line.greeted is not None and line.greeted not in ends and line.id not in named:
-            yield f"the journal does not name {line.id}, which said hello at {line.greeted:.1f}"
+    for connection in known.values():
+        at = connection.greeted
+        if at is not None and at not in ends and connection.id not in named and not may_be_unsaid(listener, at):
+            yield f"the journal does not name {connection.id}, which said hello at {at:.1f}"
 
 
 def _gaps(listener: Listener, journal: list[Record], lost: list[Result]) -> Iterator[str]:
@@ -63,7 +66,9 @@ def _gaps(listener: Listener, journal: list[Record], lost: list[Result]) -> Iter
         old = record.fields.get("previous_ws_id")
         if record.event == "connected" and old is not None:
             after = journal[at + 1] if at + 1 < len(journal) else None
-            if after is not None and (after.event != "connected" or after.fields.get("previous_ws_id") is not None):
+            if after is None or may_be_unsaid(listener, record.at):
+                continue
+            if after.event != "connected" or after.fields.get("previous_ws_id") is not None:
                 yield from _told(journal, at, old, record.fields["ws_id"])
     yield from _not_covered(listener, journal, lost)
 
@@ -132,7 +137,7 @@ def _false_alarms(listener: Listener, journal: list[Record]) -> Iterator[str]:
 
 def _unnamed(listener: Listener, journal: list[Record]) -> Iterator[str]:
     """Every pipeline that had gone silent was named in time: its stream, in a record `silent`."""
-    for play in listener.run.plays:
+    for play in listener.run.occasions:
         for stream in play.session.streams if play.session and play.meeting.listener == listener.name else ():
             for pipeline in stream.pipelines:
                 yield from _named_late(listener, pipeline, journal)
@@ -152,13 +157,13 @@ def _knowable(listener: Listener, pipeline: Pipeline) -> float | None:
 
     Its connection has stood for some time then, and a record has been there as long whose event never came.
     """
-    for line in listener.run.service.ledger.lines.values():
-        end = line.ended if line.ended is not None else listener.run.world.now
-        if line.machine != listener.name or end - line.opened < KNOWABLE_S + NAMED_WITHIN_S:
+    for connection in _connections_of(listener).values():
+        end = connection.ended if connection.ended is not None else listener.run.world.now
+        if end - connection.opened < KNOWABLE_S + NAMED_WITHIN_S:
             continue
         for result in pipeline.results:
-            known_at = max(line.opened, result.stored_at) + KNOWABLE_S
-            if line.opened < result.live_at and not result.was_read and known_at + NAMED_WITHIN_S < end:
+            known_at = max(connection.opened, result.stored_at) + KNOWABLE_S
+            if connection.opened < result.live_at and not result.was_read and known_at + NAMED_WITHIN_S < end:
                 return known_at
     return None
 
@@ -192,18 +197,21 @@ def wrong_changes(listener: Listener, *, allowed: bool) -> Iterator[str]:
 
 
 def _against_the_rule(listener: Listener, request: Request, start: Start) -> Iterator[str]:
-    lines = listener.run.service.ledger.lines
-    ours = {line.id for line in lines.values() if line.machine == listener.name}
-    line = lines.get(start.target or "")
+    ours = _connections_of(listener)
+    connection = ours.get(start.target or "")
     if start.was != "running":
         yield "switched on what its owner had switched off"
     if start.engine != start.pipeline.engine:
         yield f"asked for the engine {start.engine}"
-    if not ours & set(start.bound):
+    if not ours.keys() & set(start.bound):
         yield "adopted what was never ours"
-    if line is None or line.id not in ours or (line.ended is not None and line.ended < request.at):
+    if (
+        connection is None
+        or connection.id not in ours
+        or (connection.ended is not None and connection.ended < request.at)
+    ):
         yield "bound to no connection of ours"
-    elif any(f.sent_at < request.at and f.result and f.result.pipeline is start.pipeline for f in line.frames):
+    elif any(f.sent_at < request.at and f.result and f.result.pipeline is start.pipeline for f in connection.frames):
         yield "bound anew what was live"
-    elif request.at < line.opened + PATIENCE_S:
+    elif request.at < connection.opened + PATIENCE_S:
         yield "bound anew without waiting"

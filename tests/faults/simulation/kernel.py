@@ -11,6 +11,7 @@ import builtins
 import contextlib
 import errno
 import fcntl
+import glob
 import io
 import itertools
 import os
@@ -347,6 +348,10 @@ _PLAIN: list[tuple[Any, str, Call]] = [
 ]
 
 
+_KEEP_SCANDIR = [kept for kept in vars(glob).values() if getattr(kept, "scandir", None) is os.scandir]
+"""Where Python 3.13 and later keep what they found when they were loaded."""
+
+
 def _by_path(real: Call, simulated: Call) -> Call:
     def call(path: Any = ".", *args: Any, **options: Any) -> Any:
         ours = None if type(path) is int else _ours(path)
@@ -384,6 +389,8 @@ def installed() -> Iterator[None]:
             stack.enter_context(mock.patch.object(module, "open", _by_either(open, _open_object)))
         stack.enter_context(mock.patch.object(fcntl, "flock", _by_descriptor(fcntl.flock, _flock)))
         stack.enter_context(mock.patch.object(fcntl, "fcntl", _by_descriptor(fcntl.fcntl, _fcntl)))
+        for keeper in _KEEP_SCANDIR:
+            stack.enter_context(mock.patch.object(keeper, "scandir", staticmethod(os.scandir)))
         for module, name, simulated in _PLAIN:
             stack.enter_context(mock.patch.object(module, name, simulated))
         try:

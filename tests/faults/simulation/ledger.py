@@ -113,7 +113,7 @@ class Session:
 
 
 @dataclass(eq=False)
-class Line:
+class Connection:
     """A WebSocket of one listener: `id` is its connection id. `ended` is None while the server has it."""
 
     id: str
@@ -159,7 +159,7 @@ class Ledger:
     def __init__(self, manners: Manners) -> None:
         self.manners = manners
         self.keys: dict[str, str] = {}  # of each API key, its owner
-        self.lines: dict[str, Line] = {}
+        self.connections: dict[str, Connection] = {}
         self.sessions: dict[str, Session] = {}
         self.streams: dict[str, Stream] = {}
         self.requests: list[Request] = []
@@ -174,9 +174,9 @@ class Ledger:
         known = self.streams[stream].pipelines if stream in self.streams else []
         return next((one for one in known if one.index == index), None)
 
-    def live(self, machine: str) -> Line | None:
+    def live(self, machine: str) -> Connection | None:
         """The newest connection of a machine; None when that is none any more, or carries nothing."""
-        newest = next((line for line in reversed(self.lines.values()) if line.machine == machine), None)
+        newest = next((one for one in reversed(self.connections.values()) if one.machine == machine), None)
         return newest if newest and newest.ended is None and newest.broken is None else None
 
     def changes(self, machine: str) -> list[Request]:

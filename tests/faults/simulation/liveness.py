@@ -46,11 +46,11 @@ def _limit(begin: float, bound_s: float, excuses: list[Span]) -> float:
 def _without(listener: Listener, life: Span) -> Iterator[Span]:
     """The times of `life` in which the listener has no connection."""
     at = life[0]
-    for line in listener.run.service.ledger.lines.values():
-        end = min(time for time in (line.ended, line.broken, listener.run.world.now) if time is not None)
-        if line.machine == listener.name and end > life[0] and line.opened < life[1]:
-            if line.opened > at:
-                yield at, line.opened
+    for connection in listener.run.service.ledger.connections.values():
+        end = min(time for time in (connection.ended, connection.broken, listener.run.world.now) if time is not None)
+        if connection.machine == listener.name and end > life[0] and connection.opened < life[1]:
+            if connection.opened > at:
+                yield at, connection.opened
             at = max(at, end)
     if at < life[1]:
         yield at, life[1]

@@ -35,14 +35,14 @@ class Meeting:
     rebinds_after: float | None = None  # how long after a reconnect its owner starts transcriptions anew; None: never
     owner: str = "us"
 
-    def begin(self, service: Service) -> Play:
+    def begin(self, service: Service) -> Occasion:
         """Have it take place."""
-        play = Play(self, service)
+        play = Occasion(self, service)
         service.world.at(self.begins, play.begin)
         return play
 
 
-class Play:
+class Occasion:
     """A meeting that takes place. `session` is None until it has been created."""
 
     def __init__(self, meeting: Meeting, service: Service) -> None:

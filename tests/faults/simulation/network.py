@@ -70,7 +70,7 @@ class Link:
         self.network = network
         self.world = network.world
         self.name = name
-        self.connections: list[Connection] = []
+        self.wires: list[Wire] = []
         self.trouble: Trouble | None = None
         self._held: set[str] = set()  # why nothing gets through
         self._waiting: list[tuple[Process, asyncio.Future[bool]]] = []  # those who connect and hear nothing
@@ -88,8 +88,8 @@ class Link:
         """Let everything through again, and what had piled up."""
         self._held.discard(why)
         if not self._held:
-            for connection in list(self.connections):
-                connection.thaw()
+            for wire in list(self.wires):
+                wire.thaw()
             self._answer_those_who_wait()
 
     def fail(self, trouble: Trouble | None) -> None:
@@ -100,8 +100,8 @@ class Link:
 
     def close(self, process: Process) -> None:
         """Close what a process that has ended had open, as its kernel does."""
-        for connection in [one for one in self.connections if one.process is process]:
-            connection.transport.close()
+        for wire in [one for one in self.wires if one.process is process]:
+            wire.transport.close()
 
     async def look_up(self, host: str | bytes, port: int) -> list[Any]:
         """getaddrinfo(3)."""
@@ -120,20 +120,20 @@ class Link:
             await self.look_up(host, port)
         await self._reach(process)
         protocol = factory()
-        connection = Connection(self, process, protocol)
+        wire = Wire(self, process, protocol)
         answered: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self.world.after(connection.latency_s, self._ask, port, connection, answered)
+        self.world.after(wire.latency_s, self._ask, port, wire, answered)
         if not await answered:
             raise ConnectionRefusedError(111, f"Connect call failed ('{ADDRESS}', {port})")
-        protocol.connection_made(connection.transport)
-        return connection.transport, protocol
+        protocol.connection_made(wire.transport)
+        return wire.transport, protocol
 
-    def _ask(self, port: int, connection: Connection, answered: asyncio.Future[bool]) -> None:
+    def _ask(self, port: int, wire: Wire, answered: asyncio.Future[bool]) -> None:
         server = self.network.servers.get(port)
-        accepted = server is not None and server.accept(connection.end)
+        accepted = server is not None and server.accept(wire.end)
         if accepted:
-            self.connections.append(connection)
-        self.world.after(connection.latency_s, connection.process.call_soon, _answer, answered, accepted)
+            self.wires.append(wire)
+        self.world.after(wire.latency_s, wire.process.call_soon, _answer, answered, accepted)
 
     async def _reach(self, process: Process) -> None:
         """Get through to the far side, however long that takes. Raises OSError."""
@@ -159,7 +159,7 @@ def _answer(answered: asyncio.Future[bool], accepted: bool) -> None:
         answered.set_result(accepted)
 
 
-class Connection:
+class Wire:
     """Two ends and what is between them. `frozen`: nothing passes any more, and neither end is told."""
 
     def __init__(self, link: Link, process: Process, protocol: asyncio.Protocol) -> None:
@@ -196,8 +196,8 @@ class Connection:
 
     def forget(self) -> None:
         """Let the link forget it once neither end has it."""
-        if self in self.link.connections and self.transport.is_closing() and self.end.closed:
-            self.link.connections.remove(self)
+        if self in self.link.wires and self.transport.is_closing() and self.end.closed:
+            self.link.wires.remove(self)
 
 
 Item = tuple[bytes | Exception | None, Received | None]
@@ -207,8 +207,8 @@ Item = tuple[bytes | Exception | None, Received | None]
 class Way:
     """One direction of a connection. It keeps the order."""
 
-    def __init__(self, connection: Connection, arrive: Callable[[Item], None]) -> None:
-        self._connection = connection
+    def __init__(self, wire: Wire, arrive: Callable[[Item], None]) -> None:
+        self._wire = wire
         self._arrive = arrive
         self._piled: deque[Item] = deque()
         self._since: float | None = None  # when what is piled up first began to wait; None: nothing is
@@ -221,8 +221,8 @@ class Way:
 
     def send(self, data: bytes | Exception | None, received: Received | None = None) -> None:
         """Put something on its way."""
-        connection = self._connection
-        connection.link.world.after(connection.latency_s, self._come, (data, received), self._cuts)
+        wire = self._wire
+        wire.link.world.after(wire.latency_s, self._come, (data, received), self._cuts)
 
     def cut(self) -> None:
         """Lose what is under way."""
@@ -233,22 +233,22 @@ class Way:
     def flush(self) -> None:
         """Put what has piled up on its way."""
         if self._piled:
-            self._connection.link.world.after(RETRANSMIT_S, self._come_all)
+            self._wire.link.world.after(RETRANSMIT_S, self._come_all)
 
     def _come(self, item: Item, cuts: int) -> None:
-        connection = self._connection
+        wire = self._wire
         if cuts != self._cuts:
             return
-        if connection.frozen or connection.link.held or self._piled:
+        if wire.frozen or wire.link.held or self._piled:
             self._piled.append(item)
             if self._since is None:
-                self._since = connection.link.world.now
-                connection.end.worry()
+                self._since = wire.link.world.now
+                wire.end.worry()
         else:
             self._arrive(item)
 
     def _come_all(self) -> None:
-        if self._connection.frozen or self._connection.link.held:
+        if self._wire.frozen or self._wire.link.held:
             return
         self._since = None
         while self._piled:
@@ -258,8 +258,8 @@ class Way:
 class End:
     """The server's end of a connection. `on_data` gets bytes, `on_end` is called once, when there is no more."""
 
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
+    def __init__(self, wire: Wire) -> None:
+        self.wire = wire
         self.closed = False
         self.on_data: Callable[[bytes], None] = lambda _data: None
         self.on_end: Callable[[], None] = lambda: None
@@ -267,25 +267,25 @@ class End:
     def send(self, data: bytes, received: Received | None = None) -> None:
         """Send bytes; `received` is called when the process has read them."""
         if not self.closed:
-            self.connection.to_process.send(data, received)
+            self.wire.to_process.send(data, received)
 
     def close(self) -> None:
         """Send what was sent, then the end."""
         if not self.closed:
             self.closed = True
-            self.connection.to_process.send(None)
-            self.connection.forget()
+            self.wire.to_process.send(None)
+            self.wire.forget()
             self.on_end()
 
     def reset(self) -> None:
         """End it at once; what was under way is lost."""
-        self.connection.reset()
+        self.wire.reset()
 
     def lost(self) -> None:
         """There is nothing at the other end any more."""
         if not self.closed:
             self.closed = True
-            self.connection.forget()
+            self.wire.forget()
             self.on_end()
 
     def arrive(self, item: Item) -> None:
@@ -293,7 +293,7 @@ class End:
         data, _ = item
         if self.closed:
             if isinstance(data, bytes):  # whoever still speaks to us is told that nobody is here
-                self.connection.to_process.send(ConnectionResetError(104, "Connection reset by peer"))
+                self.wire.to_process.send(ConnectionResetError(104, "Connection reset by peer"))
         elif isinstance(data, bytes):
             self.on_data(data)
         else:
@@ -301,12 +301,12 @@ class End:
 
     def worry(self) -> None:
         """Something is not acknowledged: give the connection up if that lasts."""
-        self.connection.link.world.after(GIVE_UP_S, self._give_up)
+        self.wire.link.world.after(GIVE_UP_S, self._give_up)
 
     def _give_up(self) -> None:
-        since = self.connection.to_process.waits_since
-        if since is not None and self.connection.link.world.now - since >= GIVE_UP_S:
-            self.connection.to_process.cut()
+        since = self.wire.to_process.waits_since
+        if since is not None and self.wire.link.world.now - since >= GIVE_UP_S:
+            self.wire.to_process.cut()
             self.lost()
 
 
@@ -344,10 +344,10 @@ def _quiet() -> int:
 class Transport(asyncio.Transport):
     """The process's end of a connection."""
 
-    def __init__(self, connection: Connection, protocol: asyncio.Protocol) -> None:
+    def __init__(self, wire: Wire, protocol: asyncio.Protocol) -> None:
         plug = Plug(self)
         super().__init__({"socket": plug, "sockname": plug.getsockname(), "peername": plug.getpeername()})
-        self._connection = connection
+        self._wire = wire
         self._protocol = protocol
         self._unread: deque[Item] = deque()
         self._paused = False
@@ -378,17 +378,17 @@ class Transport(asyncio.Transport):
     def resume_reading(self) -> None:
         self._paused = False
         if self._unread:
-            self._connection.process.call_soon(self._read)
+            self._wire.process.call_soon(self._read)
 
     def write(self, data: Any) -> None:
         if not self._lost:
-            self._connection.to_server.send(bytes(data))
+            self._wire.to_server.send(bytes(data))
 
     def can_write_eof(self) -> bool:
         return True
 
     def write_eof(self) -> None:
-        self._connection.to_server.send(None)
+        self._wire.to_server.send(None)
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         """The kernel takes all that is written here."""
@@ -415,7 +415,7 @@ class Transport(asyncio.Transport):
         if not self._closing:
             self._unread.append(item)
             if not self._paused:
-                self._connection.process.call_soon(self._read)
+                self._wire.process.call_soon(self._read)
 
     def _read(self) -> None:
         """Hand over what has come, as a loop does whose descriptor is readable."""
@@ -435,9 +435,9 @@ class Transport(asyncio.Transport):
             return
         self._closing = True
         self._unread.clear()
-        self._connection.to_server.send(None)
-        self._connection.forget()
-        self._connection.process.call_soon(self._gone, exc)
+        self._wire.to_server.send(None)
+        self._wire.forget()
+        self._wire.process.call_soon(self._gone, exc)
 
     def _gone(self, exc: Exception | None) -> None:
         if not self._lost:

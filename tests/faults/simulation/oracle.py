@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
-from faults.simulation.evidence import Evidence, Recorded, gathered
-from faults.simulation.faults import FullDisk
+from faults.simulation.evidence import Evidence, Recorded, full_since, gathered
 from faults.simulation.honesty import requests, untruths, wrong_changes
 from faults.simulation.ledger import Frame, Result, Session
 from faults.simulation.liveness import too_long_away
@@ -65,7 +64,7 @@ def live_only(run: Run, listener: Listener) -> list[Result]:
 
 def _frames(run: Run, listener: Listener) -> Iterator[Frame]:
     """Everything that was sent to a listener."""
-    for line in run.service.ledger.lines.values():
+    for line in run.service.ledger.connections.values():
         if line.machine == listener.name:
             yield from line.frames
 
@@ -78,7 +77,7 @@ def _ours(run: Run, listener: Listener) -> list[Result]:
 
 def _sessions(run: Run, listener: Listener) -> list[Session]:
     """The sessions that are the listener's."""
-    mine = [play for play in run.plays if play.meeting.listener == listener.name]
+    mine = [play for play in run.occasions if play.meeting.listener == listener.name]
     return [play.session for play in mine if play.session is not None]
 
 
@@ -126,17 +125,9 @@ class _Court:
             return False
         for process in self._listener.processes:
             if process.ended is not None and process.started <= frame.read_at <= process.ended:
-                unwritten_from = min([process.ended, *self._full_before(process.ended)])
-                return process.ended_well or frame.read_at < unwritten_from
+                full_since_s = full_since(self._listener, process.ended)
+                return process.ended_well or frame.read_at < (process.ended if full_since_s is None else full_since_s)
         return True
-
-    def _full_before(self, at: float) -> Iterator[float]:
-        """Since when the disk had been full at this time."""
-        for strike in self._run.strikes:
-            if isinstance(strike.fault, FullDisk) and strike.listener is self._listener:
-                since, until = strike.struck_at, strike.over_at
-                if since is not None and since <= at <= (until or at) + 1.0:
-                    yield since
 
     # -- what is known of results: each final once --
 
@@ -183,13 +174,8 @@ class _Court:
         for line in self._evidence.lines:
             if line.event.get("channel") == "capture_session":
                 told[str(line.event.get("capture_session_id")), str(line.event.get("status"))] += 1
-        known = dict(
-            {
-                (session.id, status): at
-                for session in _sessions(self._run, self._listener)
-                for at, status in session.history
-            }
-        )
+        history = {session.id: session.history for session in _sessions(self._run, self._listener)}
+        known = {(session, status): at for session, states in history.items() for at, status in states}
         for (session, status), times in told.items():
             if (session, status) not in known or times > 1:
                 yield f"{times} lines say that session {session} is {status}"
@@ -198,7 +184,7 @@ class _Court:
                 yield f"no line says that session {session} is {status}"
 
     def _is_mine(self, frame: Frame) -> bool:
-        return self._run.service.ledger.lines[frame.connection].machine == self._listener.name
+        return self._run.service.ledger.connections[frame.connection].machine == self._listener.name
 
     def _order(self) -> Iterator[str]:
         """Stamps ascend within one run of the daemon: they can go back only where another run begins."""

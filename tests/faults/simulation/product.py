@@ -18,8 +18,8 @@ from unittest import mock
 
 from faults.simulation import kernel
 from faults.simulation.oracle import Expects
-from videodb_listen import settings
-from videodb_listen.listener import daemon, notify, report, stdio
+from videodb_listen import event, realtime, settings
+from videodb_listen.listener import clock, daemon, notify, reconnect, report, sink, stdio
 from videodb_listen.paths import Layout
 
 EXPECTS: Expects = "live only"
@@ -105,3 +105,33 @@ def _functions() -> Iterator[Any]:
                     yield thing
                 elif inspect.isclass(thing) and thing.__module__ == name:
                     yield from filter(inspect.isfunction, vars(thing).values())
+
+
+# -- seeded bugs: what the oracle must find --
+
+
+async def _never_doubted(_connection: realtime.Connection, _timeout_s: float) -> float:
+    return 0.0
+
+
+def _dropped(these: sink.Sink, _exc: OSError) -> None:
+    these._waiting, these._waiting_bytes = [], 0
+
+
+def _wall_only(this: clock.Clock) -> float:
+    return this._wall()
+
+
+def _doubled(frame: bytes, received_s: float) -> bytes:
+    return 2 * event.encode_line(frame, received_s)
+
+
+BUGS: dict[str, Callable[[], Any]] = {
+    "a frozen connection is never doubted": lambda: mock.patch.object(realtime.Connection, "prove", _never_doubted),
+    "delays have no bound": lambda: mock.patch.object(reconnect.ReconnectPolicy, "_delay_s", return_value=1000.0),
+    "a full disk drops what waits": lambda: mock.patch.object(sink.Sink, "_refused", _dropped),
+    "gaps are not told": lambda: mock.patch.object(report.Reporter, "_gap", return_value=None),
+    "stamps follow a clock that is set back": lambda: mock.patch.object(clock.Clock, "now", _wall_only),
+    "a line is written twice": lambda: mock.patch.object(daemon, "encode_line", _doubled),
+}
+"""By name, a way to put a bug into the daemon for the length of a block."""

@@ -12,7 +12,7 @@ from websockets.http11 import Request as Upgrade
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from faults.simulation.ledger import Frame, Line, Result
+from faults.simulation.ledger import Connection, Frame, Result
 from faults.simulation.network import NAME, Acceptor, End
 
 if TYPE_CHECKING:
@@ -56,26 +56,26 @@ class Realtime(Acceptor):
         token = parse_qs(urlsplit(path).query).get("token", [""])[0]
         return self._urls.pop(token, None)
 
-    def opened(self, socket: _Socket, machine: str, owner: str) -> Line:
+    def opened(self, socket: _Socket, machine: str, owner: str) -> Connection:
         """Give a new connection its id."""
-        line = Line(f"{self.world.dice.getrandbits(60):x}=", machine, owner, self.world.now)
-        self.ledger.lines[line.id] = line
-        self._sockets[line.id] = socket
-        self.world.note("server", f"{machine} is connected as {line.id}")
-        return line
+        connection = Connection(f"{self.world.dice.getrandbits(60):x}=", machine, owner, self.world.now)
+        self.ledger.connections[connection.id] = connection
+        self._sockets[connection.id] = socket
+        self.world.note("server", f"{machine} is connected as {connection.id}")
+        return connection
 
-    def ended(self, line: Line) -> None:
+    def ended(self, connection: Connection) -> None:
         """Forget a connection."""
-        line.ended = self.world.now
-        del self._sockets[line.id]
-        self.world.note("server", f"{line.machine}'s connection {line.id} has ended")
+        connection.ended = self.world.now
+        del self._sockets[connection.id]
+        self.world.note("server", f"{connection.machine}'s connection {connection.id} has ended")
 
     def send(self, connection: str, payload: bytes, result: Result | None = None) -> bool:
         """Send an event to a connection; whether there is one. Nobody is told when there is not."""
         if not self.is_open(connection):
             return False
         frame = Frame(connection, self.world.now, payload, result)
-        self.ledger.lines[connection].frames.append(frame)
+        self.ledger.connections[connection].frames.append(frame)
         if result is not None:
             result.frames.append(frame)
         self._sockets[connection].send(frame)
@@ -101,7 +101,7 @@ class _Socket:
         self.end = end
         self._realtime = realtime
         self._protocol = ServerProtocol(max_size=None)
-        self._line: Line | None = None  # None: it has no id yet
+        self._connection: Connection | None = None  # None: it has no id yet
         end.on_data = self._read
         end.on_end = self._ended
 
@@ -147,12 +147,12 @@ class _Socket:
 
     def _greet(self, machine: str, owner: str) -> None:
         if not self.end.closed:
-            line = self._line = self._realtime.opened(self, machine, owner)
+            connection = self._connection = self._realtime.opened(self, machine, owner)
 
             def read() -> None:
-                line.greeted = self._realtime.world.now
+                connection.greeted = self._realtime.world.now
 
-            self._protocol.send_text(json.dumps({"connection_id": line.id}).encode())
+            self._protocol.send_text(json.dumps({"connection_id": connection.id}).encode())
             self._flush(read)
 
     def _flush(self, received: Callable[[], None] | None = None) -> None:
@@ -163,6 +163,6 @@ class _Socket:
                 self.end.close()
 
     def _ended(self) -> None:
-        if self._line is not None:
-            self._realtime.ended(self._line)
-            self._line = None
+        if self._connection is not None:
+            self._realtime.ended(self._connection)
+            self._connection = None

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from faults.simulation import kernel, product
-from faults.simulation.ledger import Line, Manners
+from faults.simulation.ledger import Connection, Manners
 from faults.simulation.machine import Machine, Process
-from faults.simulation.meeting import Meeting, Play, strangers
+from faults.simulation.meeting import Meeting, Occasion, strangers
 from faults.simulation.network import Network
 from faults.simulation.service import BASE_URL, Service
 from faults.simulation.world import World
@@ -114,10 +114,10 @@ class Listener:
         return self.process.alive and not self.machine.asleep
 
     @property
-    def line(self) -> Line | None:
+    def connection(self) -> Connection | None:
         """Its connection, as the server has it; None when it has none, or when that is being closed."""
-        line = self.run.service.ledger.live(self.name)
-        return line if line is not None and self.run.service.realtime.is_open(line.id) else None
+        found = self.run.service.ledger.live(self.name)
+        return found if found is not None and self.run.service.realtime.is_open(found.id) else None
 
     def start(self, *, clear: bool = False) -> None:
         """Start the daemon."""
@@ -132,7 +132,7 @@ class Listener:
 
     def _ended(self, process: Process) -> None:
         """Start it again when it has failed, as a supervisor does."""
-        if process.failure is not None:
+        if process.failure is not None and not self.run.ending:
             self.run.world.note(self.name, f"the daemon has ended: {process.failure}")
             self.run.world.after(SUPERVISED_S, self._start_again)
 
@@ -153,12 +153,13 @@ class Run:
         self.service.ledger.keys[product.KEY] = "us"
         self.listeners: dict[str, Listener] = {}
         self.strikes: list[Strike] = []
-        self.plays: list[Play] = []
+        self.occasions: list[Occasion] = []
+        self.ending = False  # whether nothing is started any more
 
     @property
     def over(self) -> bool:
         """Whether every meeting is over, and every fault."""
-        return all(play.over for play in self.plays) and all(strike.over_at is not None for strike in self.strikes)
+        return all(play.over for play in self.occasions) and all(strike.over_at is not None for strike in self.strikes)
 
     def prepare(self) -> None:
         """Put everything in its place, and on its way."""
@@ -166,7 +167,7 @@ class Run:
             machine = Machine(self.world, self.network, name, skew_s=self.scenario.skew_s)
             self.listeners[name] = Listener(self, machine, self.scenario.options)
             self.listeners[name].start()
-        self.plays = [meeting.begin(self.service) for meeting in self.scenario.meetings]
+        self.occasions = [meeting.begin(self.service) for meeting in self.scenario.meetings]
         if self.scenario.manners.lists_others:
             strangers(self.service, max(meeting.minutes for meeting in self.scenario.meetings) * 60)
         for planned in self.scenario.faults:
@@ -180,6 +181,7 @@ class Run:
         while not self.over and self.world.now < longest:
             self.world.run(self.world.now + 60)
         self.world.run(self.world.now + self.scenario.calm_s)
+        self.ending = True
         for listener in self.listeners.values():
             listener.process.send_signal(signal.SIGTERM)
         self.world.run(self.world.now + 30)

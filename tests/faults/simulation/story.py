@@ -57,8 +57,8 @@ def shrunk(scenario: Scenario, seed: int, expects: Expects) -> Scenario:
 def _results(run: Run, verdicts: Iterable[Verdict]) -> Iterator[Note]:
     """What became of the final results, when their events were due."""
     lost = {id(result) for verdict in verdicts for result in verdict.lost}
-    for play_ in run.plays:
-        for stream in play_.session.streams if play_.session else ():
+    for occasion in run.occasions:
+        for stream in occasion.session.streams if occasion.session else ():
             for pipeline in stream.pipelines:
                 for result in pipeline.results:
                     yield Note(result.live_at, "results", "lost" if id(result) in lost else "written")

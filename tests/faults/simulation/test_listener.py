@@ -24,7 +24,7 @@ from faults.simulation.faults import (
 from faults.simulation.ledger import Manners
 from faults.simulation.meeting import Meeting
 from faults.simulation.oracle import judge, live_only
-from faults.simulation.product import EXPECTS
+from faults.simulation.product import BUGS, EXPECTS
 from faults.simulation.scenario import Run, Scenario, play
 from faults.simulation.story import check
 
@@ -71,7 +71,7 @@ def test_after_any_fault_it_is_connected_and_has_kept_what_it_could_read(fault: 
     faults = [At(100, fault), *([At(101, Disconnect("clean"))] if isinstance(fault, RestFails) else [])]
     run = play(replace(CALM, faults=tuple(faults)), seed=1)
     [verdict] = check(run, EXPECTS)
-    assert len(run.service.ledger.lines) > (1 if _costs_the_connection(fault) else 0)
+    assert len(run.service.ledger.connections) > (1 if _costs_the_connection(fault) else 0)
     assert verdict.finals > 100
 
 
@@ -136,3 +136,20 @@ def test_a_clock_that_is_wrong_costs_nothing(skew_s: float) -> None:
 def test_it_waits_for_a_network_that_is_not_there_at_the_start() -> None:
     run = play(replace(CALM, faults=(At(0.0, RestFails(1.0, 30)),)), seed=1)
     check(run, "everything")
+
+
+@pytest.mark.parametrize(
+    ("bug", "fault", "found"),
+    [
+        ("a frozen connection is never doubted", Disconnect("frozen"), "not connected from"),
+        ("delays have no bound", Disconnect("clean"), "not connected from"),
+        ("a full disk drops what waits", FullDisk(20), "read and not written"),
+        ("gaps are not told", Disconnect("clean"), "no gap is told"),
+        ("stamps follow a clock that is set back", StepClock(-300), "stamps go back"),
+        ("a line is written twice", Rotate(), "written twice"),
+    ],
+)
+def test_a_bug_that_is_put_into_the_daemon_is_found(bug: str, fault: Fault, found: str) -> None:
+    with BUGS[bug]():
+        run = play(replace(CALM, faults=(At(100, fault),)), seed=1)
+    assert any(found in problem for verdict in judge(run, EXPECTS) for problem in verdict.problems)

@@ -165,7 +165,7 @@ def test_a_server_that_closes_is_read_to_its_end(world: World, echo: Echo, runs:
 def test_a_frozen_connection_tells_nobody_until_the_server_gives_it_up(
     world: World, machine: Machine, echo: Echo, runs: Runs
 ) -> None:
-    world.at(35, lambda: machine.link.connections[0].freeze())
+    world.at(35, lambda: machine.link.wires[0].freeze())
     world.at(50, lambda: echo.ends[0].send(b"into the void"))
     ended_at: list[float] = []
     echo.accept = lambda end: Echo.accept(echo, end) and _at_the_end(end, lambda: ended_at.append(world.now))  # type: ignore[method-assign]
@@ -201,7 +201,7 @@ def test_what_a_killed_process_had_open_is_closed(world: World, machine: Machine
     process.kill()
     world.run(11)
     assert echo.ended == 1
-    assert machine.link.connections == []
+    assert machine.link.wires == []
 
 
 def test_who_sends_is_told_when_it_was_read(world: World, machine: Machine, echo: Echo, runs: Runs) -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from faults.simulation.faults import At, Disconnect
-from faults.simulation.ledger import Manners, Request, Result, Session, Start
+from faults.simulation.ledger import Manners, Pipeline, Request, Result, Session, Start
 from faults.simulation.meeting import Meeting
 from faults.simulation.oracle import Expects, judge
 from faults.simulation.scenario import Run, Scenario, play
@@ -33,6 +33,13 @@ def dropped() -> Run:
 
 def _problems(run: Run, expects: Expects = "everything") -> list[str]:
     return [problem for verdict in judge(run, expects) for problem in verdict.problems]
+
+
+def _pipeline(run: Run) -> Pipeline:
+    """Return the transcription of the microphone."""
+    [occasion] = run.occasions
+    assert occasion.session is not None
+    return occasion.session.streams[0].pipelines[0]
 
 
 def _edit(run: Run, name: str, change: Callable[[list[bytes]], list[bytes]]) -> None:
@@ -125,25 +132,19 @@ def test_a_journal_that_says_what_is_not_so_or_does_not_say_what_is_is_found(
 
 
 def test_complete_is_not_said_of_a_stream_of_which_something_is_missing(dropped: Run) -> None:
-    for play_ in dropped.plays:
-        assert play_.session is not None
-        stream = play_.session.streams[0].id
+    stream = _pipeline(dropped).stream.id
     _edit(dropped, JOURNAL, lambda lines: [*lines, _record(event="complete", stream=stream)])
     assert any("complete was said" in problem for problem in _problems(dropped, "live only"))
 
 
 def test_a_false_alarm_is_found(calm: Run) -> None:
-    [play_] = calm.plays
-    assert play_.session is not None
-    stream = play_.session.streams[0].id
+    stream = _pipeline(calm).stream.id
     _edit(calm, JOURNAL, lambda lines: [*lines, _record(event="silent", stream=stream)])
     assert any("a false alarm" in problem for problem in _problems(calm))
 
 
 def test_complete_is_not_said_before_the_last_line_of_a_stream(calm: Run) -> None:
-    [play_] = calm.plays
-    assert play_.session is not None
-    stream = play_.session.streams[0].id
+    stream = _pipeline(calm).stream.id
     _edit(calm, JOURNAL, lambda lines: [_record(event="complete", stream=stream), *lines])
     assert any("came afterwards" in problem for problem in _problems(calm))
 
@@ -152,9 +153,9 @@ def test_complete_is_not_said_before_the_last_line_of_a_stream(calm: Run) -> Non
 def test_a_file_that_was_made_whole_later_is_good(unit: str) -> None:
     run = play(replace(DROPPED, manners=Manners(unit=unit, edited=0.5)), seed=1)
     [verdict] = judge(run, "everything")
-    [play_] = run.plays
-    assert play_.session is not None
-    fetched = [*map(_fetched, verdict.lost), *(_state(play_.session, status) for status in ("stopped", "exported"))]
+    [occasion] = run.occasions
+    assert occasion.session is not None
+    fetched = [*map(_fetched, verdict.lost), *(_state(occasion.session, status) for status in ("stopped", "exported"))]
     _edit(run, EVENTS, lambda lines: [*lines, *fetched])
     assert len(fetched) > 20
     assert [problem for problem in _problems(run) if "not named" not in problem] == []
@@ -185,7 +186,7 @@ def test_what_a_reconnect_loses_is_missing_and_the_silent_pipelines_were_not_nam
 
 
 def test_a_daemon_that_stays_away_is_found(dropped: Run) -> None:
-    first, second = list(dropped.service.ledger.lines.values())
+    first, second = list(dropped.service.ledger.connections.values())
     assert first.ended is not None
     second.opened = first.ended + 300
     assert any("not connected from" in problem for problem in _problems(dropped, "live only"))
@@ -203,13 +204,11 @@ def test_a_daemon_that_stays_away_is_found(dropped: Run) -> None:
     ],
 )
 def test_a_start_that_breaks_its_rule_is_found(dropped: Run, start: dict[str, object], found: str | None) -> None:
-    first, second = list(dropped.service.ledger.lines.values())
-    [play_] = dropped.plays
-    assert play_.session is not None
+    first, second = list(dropped.service.ledger.connections.values())
     asked = {"engine": "default", "target": second.id, "was": "running", "bound": (first.id,), "accepted": True} | start
     after = asked.pop("after", 5.0)
     assert isinstance(after, float)
-    change = Start(play_.session.streams[0].pipelines[0], **asked)  # type: ignore[arg-type]
+    change = Start(_pipeline(dropped), **asked)  # type: ignore[arg-type]
     dropped.service.ledger.requests.append(Request(second.opened + after, "laptop", "POST", "/x", 200, change))
     told = [problem for problem in _problems(dropped) if "start of" in problem]
     assert len(told) == (found is not None)
@@ -218,10 +217,8 @@ def test_a_start_that_breaks_its_rule_is_found(dropped: Run, start: dict[str, ob
 
 
 def test_a_second_start_for_one_connection_is_found(dropped: Run) -> None:
-    first, second = list(dropped.service.ledger.lines.values())
-    [play_] = dropped.plays
-    assert play_.session is not None
-    change = Start(play_.session.streams[0].pipelines[0], "default", second.id, "running", (first.id,), accepted=True)
+    first, second = list(dropped.service.ledger.connections.values())
+    change = Start(_pipeline(dropped), "default", second.id, "running", (first.id,), accepted=True)
     asked = Request(second.opened + 5, "laptop", "POST", "/x", 200, change)
     dropped.service.ledger.requests += [asked, replace(asked, at=asked.at + 9)]
     assert any("started twice" in problem for problem in _problems(dropped))

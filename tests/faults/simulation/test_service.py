@@ -225,7 +225,7 @@ def test_events_go_to_the_connection_they_are_bound_to_and_the_ledger_knows_whic
     heard: list[dict[str, Any]] = []
     machine.start(lambda: _listen(service, heard))
     world.run(2)
-    [line] = service.ledger.lines.values()
+    [line] = service.ledger.connections.values()
     stream = service.add_stream("us", "mic:default", "mic")
     mine = service.result(service.start_pipeline(stream, "transcript", "", line.id), 0.0, 1.0, "hello")
     lost = service.result(service.start_pipeline(stream, "transcript", "", "gone"), 0.0, 1.0, "hello")
@@ -263,7 +263,7 @@ def test_a_url_is_good_for_one_connection(service: Service, world: World, machin
 def test_a_server_that_is_restarted_says_so(service: Service, world: World, machine: Machine) -> None:
     machine.start(lambda: _listen(service, []))
     world.run(2)
-    [line] = service.ledger.lines.values()
+    [line] = service.ledger.connections.values()
     service.realtime.close(line.id, 1001, "going away")
     world.run(5)
     assert line.ended is not None

@@ -18,6 +18,10 @@ EPOCH = 1_800_000_000.0
 """What a true clock shows at the beginning of every world, in unix seconds: 2027-01-15 08:00 UTC."""
 
 
+MINUTE = 60.0
+"""In seconds, the unit of all times here."""
+
+
 class Event:
     """Something that is due. `owner` is whoever may run it: None for anybody, else the process whose turn it is."""
 
