@@ -34,9 +34,6 @@ class At:
     fault: Fault
     listener: str = "laptop"
 
-    def __str__(self) -> str:
-        return f"{self.when:7.1f} {self.listener} {self.fault}"
-
 
 class Fault:
     """A fault. It strikes once `ready`, and says by `strike.fire` what it really did, and by `strike.over` its end."""
@@ -239,8 +236,9 @@ class Rotate(Fault):
     """What logrotate does: the events file gets another name, then SIGHUP."""
 
     def ready(self, listener: Listener) -> bool:
-        """Whether there is a file to rotate."""
-        return listener.alive and "videodb_events.jsonl" in listener.machine.disk.names(listener.directory)
+        """Whether there is a file to rotate, and a daemon that a SIGHUP does not end."""
+        names = listener.machine.disk.names(listener.directory)
+        return listener.alive and "videodb_events.jsonl" in names and signal.SIGHUP in listener.process.handlers
 
     def strike(self, strike: Strike) -> None:
         """Rename it."""

@@ -246,6 +246,7 @@ class Process:
 
     def _end(self) -> None:
         self.alive = False
+        self._turn_at(math.inf)
         self.ended = self.machine.world.now
         self.machine.link.close(self)
         kernel.leave(self)

@@ -123,12 +123,19 @@ class Link:
         wire = Wire(self, process, protocol)
         answered: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self.world.after(wire.latency_s, self._ask, port, wire, answered)
-        if not await answered:
+        try:
+            accepted = await answered
+        except asyncio.CancelledError:
+            wire.transport.discard()
+            raise
+        if not accepted:
             raise ConnectionRefusedError(111, f"Connect call failed ('{ADDRESS}', {port})")
         protocol.connection_made(wire.transport)
         return wire.transport, protocol
 
     def _ask(self, port: int, wire: Wire, answered: asyncio.Future[bool]) -> None:
+        if wire.transport.is_closing() or not wire.process.alive:
+            return  # nobody wants it any more
         server = self.network.servers.get(port)
         accepted = server is not None and server.accept(wire.end)
         if accepted:
@@ -403,6 +410,11 @@ class Transport(asyncio.Transport):
         self._leave(None)
 
     def abort(self) -> None:
+        self._leave(None)
+
+    def discard(self) -> None:
+        """Close what was never given to anybody."""
+        self._lost = True
         self._leave(None)
 
     def lose(self, exc: Exception) -> None:

@@ -165,7 +165,7 @@ class _Court:
         if len(found) < len(known) and result.live_at >= self._floor:
             self._verdict.lost += known[len(found) :]
             if self._expects == "everything":
-                yield f"missing: {result}"
+                yield from (f"missing: {one}" for one in known[len(found) :])
 
     # -- what is known of sessions: each state that lasts, once --
 

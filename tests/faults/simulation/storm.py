@@ -35,7 +35,10 @@ def storm(seed: int, mode: str, *, minutes: float = 30.0, disconnects: int = 40)
     """Return the scenario of this seed: a meeting, and about 55 faults in it."""
     dice = random.Random(f"{seed} {mode}")
     listeners = ["laptop", "desk"] if dice.random() < 0.2 else ["laptop"]
-    faults = [At(dice.uniform(5, minutes * 60), fault, dice.choice(listeners)) for fault in _faults(dice, disconnects)]
+    faults = [
+        At(round(dice.uniform(5, minutes * 60), 1), fault, dice.choice(listeners))
+        for fault in _faults(dice, disconnects)
+    ]
     faults.append(At(2.0, RestFails(0.1, minutes * 60 + 120)))
     return Scenario(
         faults=tuple(sorted(faults, key=lambda planned: planned.when)),
@@ -47,17 +50,20 @@ def storm(seed: int, mode: str, *, minutes: float = 30.0, disconnects: int = 40)
 
 
 def _faults(dice: random.Random, disconnects: int) -> list[Fault]:
+    def seconds(least: float, most: float) -> float:
+        return round(dice.uniform(least, most), 1)
+
     return [
         *(_disconnect(dice) for _ in range(disconnects)),
-        *(Stall(dice.uniform(2, 60)) for _ in range(3)),
-        *(Kill(dice.uniform(0.5, 60)) for _ in range(2)),
-        *(KillInCall(dice.randint(1, 60), dice.uniform(0.5, 30)) for _ in range(3)),
-        *(StepClock(dice.choice((-300.0, 300.0, dice.uniform(-20, 20)))) for _ in range(2)),
+        *(Stall(seconds(2, 60)) for _ in range(3)),
+        *(Kill(seconds(0.5, 60)) for _ in range(2)),
+        *(KillInCall(dice.randint(1, 60), seconds(0.5, 30)) for _ in range(3)),
+        *(StepClock(dice.choice((-300.0, 300.0, seconds(-20, 20)))) for _ in range(2)),
         *(Kill(2.0, clear=True) for _ in range(dice.random() < 0.1)),
-        RealtimeFails(dice.choice(("refused", "silent")), dice.uniform(10, 40)),
-        Terminate(dice.uniform(0.5, 60)),
-        Sleep(dice.uniform(5, 300)),
-        FullDisk(dice.uniform(5, 60), room=dice.choice((0, 100, 300))),
+        RealtimeFails(dice.choice(("refused", "silent")), seconds(10, 40)),
+        Terminate(seconds(0.5, 60)),
+        Sleep(seconds(5, 300)),
+        FullDisk(seconds(5, 60), room=dice.choice((0, 100, 300))),
         Rotate(),
     ]
 

@@ -95,6 +95,8 @@ def main(arguments: list[str]) -> int:
     used_s = time.process_time() - began
     verdicts = judge(run, given.expects)
     print(told(run, verdicts))
+    if given.shrink:
+        print(*scenario.faults, sep="\n")
     hours = run.world.now / 3600
     print(f"{hours:.2f} simulated hours in {used_s:.2f} s of CPU: {hours / used_s:.1f} a second")
     return int(bool(problems(run, verdicts)))

@@ -205,6 +205,13 @@ def test_what_was_killed_does_nothing_more_not_even_in_finally(world: World, mac
     assert machine.disk.names("/simulated/box") == ["file"]
 
 
+def test_a_process_can_be_killed_before_it_has_begun(world: World, machine: Machine) -> None:
+    process = machine.start(lambda: _works(Path("/simulated/box/file")))
+    process.kill()
+    world.run(10)
+    assert machine.disk.names("/simulated/box") == []
+
+
 def test_one_process_after_the_other_runs_on_the_same_disk(world: World, machine: Machine) -> None:
     path = Path("/simulated/box/count")
 

@@ -191,6 +191,24 @@ def test_a_stalled_link_delivers_later_what_was_not_given_up(
     assert (b"late " in got) == (how == "nothing")
 
 
+def test_an_attempt_that_was_given_up_leaves_no_connection(
+    world: World, machine: Machine, echo: Echo, runs: Runs
+) -> None:
+    async def main() -> str:
+        for patience_s in (0.005, 0.03, 0.06, 0.1):
+            try:
+                async with asyncio.timeout(patience_s):
+                    await asyncio.get_running_loop().create_connection(Client, NAME, PORT)
+                    await asyncio.sleep(1)
+            except TimeoutError:
+                await asyncio.sleep(1)
+        return "given up"
+
+    assert runs(main) == ["given up"]
+    assert [wire.transport.is_closing() for wire in machine.link.wires] == [False] * (len(echo.ends) - echo.ended)
+    assert echo.ended > 0
+
+
 def test_what_a_killed_process_had_open_is_closed(world: World, machine: Machine, echo: Echo) -> None:
     async def main() -> None:
         await asyncio.get_running_loop().create_connection(asyncio.Protocol, NAME, PORT)
