@@ -21,7 +21,10 @@ from faults.simulation.world import EPOCH, World
 if TYPE_CHECKING:
     from faults.simulation.service import Service
 
-FAILURES = ("refused", "reset", "timeout", "429", "500", "502", "page", "success: false", "half")
+LOST = "answer lost"
+"""The one way to fail in which the request has been done."""
+
+FAILURES = ("refused", "reset", "timeout", LOST, "429", "500", "502", "page", "success: false", "half")
 """The ways in which a request can fail and pass; see `Api._fail`."""
 
 IDLE_S = 60.0
@@ -149,7 +152,7 @@ class Api(Acceptor):
 
     def _answer(self, reading: _Reading, head: _Head, body: bytes) -> None:
         way = self._fails(but="refused")
-        if way is not None:
+        if way is not None and way != LOST:
             self._note(reading.machine, head, 0, None)
             self._fail(way, reading.end)
             return
@@ -161,8 +164,11 @@ class Api(Acceptor):
             status, answer = exc.status, {"success": False, "message": str(exc)}
         if head.method != "GET" and call.changes is None:
             call.changes = f"{head.method} {head.path}"
-        self._note(reading.machine, head, status, call.changes)
-        self._send(reading.end, status, json.dumps(answer).encode())
+        self._note(reading.machine, head, 0 if way == LOST else status, call.changes)
+        if way == LOST:
+            reading.end.reset()
+        else:
+            self._send(reading.end, status, json.dumps(answer).encode())
 
     def _route(self, head: _Head, machine: str) -> Callable[[Call], Json]:
         path = urlsplit(head.path).path

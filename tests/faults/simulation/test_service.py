@@ -13,7 +13,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosedOK
 
-from faults.simulation.api import FAILURES, Trouble
+from faults.simulation.api import FAILURES, LOST, Trouble
 from faults.simulation.ledger import Manners, Pipeline, Start, Stream
 from faults.simulation.machine import Machine
 from faults.simulation.network import Network
@@ -146,6 +146,16 @@ def test_a_second_start_does_what_the_mode_says_and_is_written_down(
     assert pipeline.bound == bound
     [change] = service.ledger.changes("box")
     assert change.changes == Start(pipeline, "default", "new", "running", ("old",), status == 200)
+
+
+def test_a_start_whose_answer_is_lost_has_been_accepted(service: Service, ask: Ask) -> None:
+    service.ledger.manners = replace(MANNERS, rebind="allow")
+    service.api.trouble = Trouble(1.0, lambda _: None, ways=(LOST,))
+    stream = service.add_stream("us", "mic:default", "mic")
+    pipeline = service.start_pipeline(stream, "transcript", "", "old")
+    assert ask(f"/rtstream/{stream.id}/transcription", {"action": "start", "ws_connection_id": "new"})[0] != 200
+    assert pipeline.bound == ["new"]
+    assert len(service.ledger.changes("box")) == 1
 
 
 def test_whatever_else_is_posted_is_written_down_as_well(service: Service, ask: Ask) -> None:
