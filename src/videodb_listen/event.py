@@ -1,146 +1,232 @@
-"""Frames and lines: what the server sends becomes exactly one line each.
+"""One view of an event, however it was spelled.
 
-Pure. `encode_line` is total: any bytes give one line. A JSON object is spliced, not re-encoded: orjson parses it to
-prove that it is one, then the server's own bytes go into the line behind the two stamps. Decoding and encoding again
-would turn integers beyond 64 bits into floats, respell numbers and merge duplicate keys; a recorder must not change
-what it records.
+The service and its documentation name one thing in several ways: `scene_index` and `visual_index`, `label` and
+`event_name`, milliseconds here and seconds there. Events stay the dictionaries that came; the functions here find in
+them what a reader asks for. Each is total: any JSON object has an answer, None or "" where it says nothing.
 """
 
 from __future__ import annotations
 
-import base64
-import functools
-import re
-import time
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
-import orjson
+from videodb_listen.line import decode_line
+from videodb_listen.text import shorten, visible
 
-from videodb_listen.display import visible
+Event = Mapping[str, Any]
 
-MAX_DEPTH = 250
-"""Deepest nesting that is spliced. orjson reads 1,024 levels but writes 254 (measured with 3.13.0), and other readers
-stop near 500: a deeper frame is kept as text, otherwise the file would hold lines that readers cannot take."""
+CHANNEL_KEYS = ("channel", "type", "event_type", "event")
+"""Where tolerant consumers look for the channel, in their order."""
 
-MAX_CONNECTION_ID = 256
+_FOLDED = {
+    "scene_index": "visual_index",
+    "spoken_index": "audio_index",
+    "rtstream.transcript": "transcript",
+}
+_INDEX_TYPES = {"visual": "visual_index", "scene": "visual_index", "audio": "audio_index", "spoken": "audio_index"}
+_TEXT_KEYS = ("text", "label", "event_label", "event_name", "explanation", "summary", "event", "status", "raw")
+_LABEL_KEYS = ("label", "event_label", "event_name")
 
-_LINE_BREAKS = bytes.maketrans(b"\r\n", b"  ")  # in valid JSON a raw CR or LF is only ever white space
-_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
-_TOKEN = re.compile(_STRING.pattern + rb"|[{}\[\],:]")
-_TO_BRACES = bytes.maketrans(b"[]", b"{}")
-_NOT_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
-_CONNECTION_ID = re.compile(rf"[!-~]{{1,{MAX_CONNECTION_ID}}}")
+_MILLISECONDS_ABOVE = 1e11
+"""A number of seconds this large is the year 5138; as milliseconds it is 1973."""
+
+RELATIVE_BELOW = 1e8
+"""A smaller number of seconds (1973) is no date: it counts from the beginning of something."""
 
 
-def encode_line(frame: bytes, received_s: float) -> bytes:
-    """The line for `frame`, which was read at `received_s` (unix seconds): UTF-8 JSON with one newline, at its end.
+def sent_channel(event: Event) -> str:
+    """The channel as it was sent; `raw` for a wrapped frame, `event` when there is none."""
+    for key in CHANNEL_KEYS:
+        value = event.get(key)
+        if type(value) is str and value:
+            return value
+    return "raw" if "raw" in event or "raw_base64" in event else "event"
 
-    Total: whatever the bytes are, the result is one line of strict JSON that starts with `ts` and `unix_ts`.
+
+def channel_of(event: Event) -> str:
+    """The channel under its one name: `scene_index` is `visual_index`, `capture_session.active` `capture_session`."""
+    sent = sent_channel(event)
+    if sent == "index":
+        return _INDEX_TYPES.get(str(event.get("index_type")), sent)
+    return _FOLDED.get(sent) or _FOLDED.get(sent.partition(".")[0], sent.partition(".")[0] or sent)
+
+
+def name_of(event: Event) -> str:
+    """What happened: `capture_session.exported`, else the channel."""
+    for place in _places(event):
+        for key in ("event", "type"):
+            value = place.get(key)
+            if type(value) is str and "." in value:
+                return value
+    channel = channel_of(event)
+    status = status_of(event)
+    return f"{channel}.{status}" if channel == "capture_session" and status else channel
+
+
+def status_of(event: Event) -> str | None:
+    """The session's state that the event announces, None when it announces none."""
+    return _text_at(event, ("status",))
+
+
+def session_of(event: Event) -> str | None:
+    """The id of the capture session, None when the event names none."""
+    return _text_at(event, ("capture_session_id", "session_id"))
+
+
+def stream_of(event: Event) -> str | None:
+    """The id of the stream, None when the event names none."""
+    return _text_at(event, ("rtstream_id", "rtstreamId"))
+
+
+def stream_name_of(event: Event) -> str | None:
+    """The name of the stream, None when the event names none."""
+    return _text_at(event, ("rtstream_name", "rtstreamName"))
+
+
+def streams_in(event: Event) -> list[str]:
+    """The ids of the streams that a lifecycle event lists; most list none."""
+    data = event.get("data")
+    lists = [data.get(key) for key in ("rtstreams", "streams", "channels")] if isinstance(data, dict) else []
+    items = [item for found in lists if isinstance(found, list) for item in found if isinstance(item, dict)]
+    ids = [item.get("rtstream_id") or item.get("id") for item in items]
+    return [stream for stream in ids if type(stream) is str]
+
+
+def text_of(event: Event) -> str:
+    """What a person would read: its text, else its label, state or error; "" when it has none of them."""
+    data_first = tuple(reversed(_places(event)))
+    for key in _TEXT_KEYS:
+        for place in data_first:
+            value = place.get(key)
+            if type(value) is str and value:
+                return value
+    return ""
+
+
+def label_of(event: Event) -> str | None:
+    """The label of an alert, None when there is none."""
+    return _text_at(event, _LABEL_KEYS)
+
+
+def final_of(event: Event) -> bool | None:
+    """Whether a transcript is final, None when the event does not say: then nothing else will follow it."""
+    for place in _places(event):
+        for key in ("is_final", "isFinal"):
+            value = place.get(key)
+            if type(value) is bool:
+                return value
+            if type(value) is str and value.lower() in ("true", "false"):
+                return value.lower() == "true"
+    ending = sent_channel(event).rpartition(".")[2]
+    return {"final": True, "partial": False}.get(ending)
+
+
+def start_of(event: Event) -> float | None:
+    """When what it describes began, in seconds; None when the event does not say. See `seconds`."""
+    return _seconds_at(event, ("start", "start_time", "timestamp"))
+
+
+def end_of(event: Event) -> float | None:
+    """When what it describes ended, in seconds; None when the event does not say. See `seconds`."""
+    return _seconds_at(event, ("end", "end_time", "timestamp"))
+
+
+def received_of(event: Event) -> float | None:
+    """When it was received, in unix seconds; None when the line has no stamp."""
+    return seconds(event.get("unix_ts"))
+
+
+def seconds(value: object) -> float | None:
+    """`value` in seconds: a number or numeric text, in seconds or milliseconds, or a time as ISO 8601 writes it.
+
+    Unix seconds, unless it is below RELATIVE_BELOW. None when it is no time.
     """
-    head = stamps(int(received_s * 1000 + 0.5))
-    try:
-        event = orjson.loads(frame)
-    except orjson.JSONDecodeError:
-        return head + b"," + _wrapped(frame)
-    if type(event) is not dict or _nests_too_deep(frame):
-        return head + b"," + _wrapped(frame)
-    if "ts" in event or "unix_ts" in event:
-        frame = _rename_keys(frame, {**_shifted(event, "ts"), **_shifted(event, "unix_ts")})
-    body = frame.translate(_LINE_BREAKS).lstrip()[1:]
-    return b"%b%b%b\n" % (head, b"," if event else b"", body)
-
-
-@functools.lru_cache(maxsize=4)  # events come in bursts: many share their millisecond
-def stamps(unix_ms: int) -> bytes:
-    """`{"ts":...,"unix_ts":...`: one instant twice, without the closing brace."""
-    second, millisecond = divmod(unix_ms, 1000)
-    ts = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second)).encode()
-    return b'{"ts":"%b.%03dZ","unix_ts":%d.%03d' % (ts, millisecond, second, millisecond)
-
-
-def _wrapped(frame: bytes) -> bytes:
-    """The rest of the line for a frame that is not a JSON object we may splice."""
-    try:
-        return b'"raw":' + orjson.dumps(frame.decode()) + b"}\n"
-    except UnicodeDecodeError:
-        return b'"raw_base64":"' + base64.b64encode(frame) + b'"}\n'
-
-
-def _nests_too_deep(frame: bytes) -> bool:
-    """Whether `frame`, valid JSON, nests more than MAX_DEPTH levels, the outermost being the first.
-
-    Counted on the bytes: in the parsed object a duplicate key would hide the value that it replaced.
-    """
-    if len(frame) <= 2 * MAX_DEPTH:
-        return False  # every level takes two bytes
-    if frame.count(b"{") + frame.count(b"[") <= MAX_DEPTH:
-        return False  # so few brackets cannot nest deeper
-    brackets = _STRING.sub(b"", frame).translate(_TO_BRACES, _NOT_BRACKETS)
-    for _ in range(MAX_DEPTH):
-        if not brackets:
-            return False
-        brackets = brackets.replace(b"{}", b"")  # one level of leaves: what this uncovers is not scanned again
-    return bool(brackets)
-
-
-def _shifted(event: Mapping[str, Any], key: str) -> dict[str, str]:
-    """New names that free `key`: it becomes `source_<key>`, and so on along the chain, so that no two ever collide."""
-    renames: dict[str, str] = {}
-    while key in event:
-        renames[key] = key = f"source_{key}"
-    return renames
-
-
-def _rename_keys(frame: bytes, renames: Mapping[str, str]) -> bytes:
-    """`frame`, a valid JSON object, with its top-level keys renamed and every other byte as it was."""
-    parts: list[bytes] = []
-    copied = depth = 0
-    before = b""
-    for token in _TOKEN.finditer(frame):
-        text = token[0]
-        if text in b"{[":
-            depth += 1
-        elif text in b"}]":
-            depth -= 1
-        elif depth == 1 and before in (b"{", b",") and (name := orjson.loads(text)) in renames:
-            parts += frame[copied : token.start()], orjson.dumps(renames[name])
-            copied = token.end()
-        before = text
-    return b"".join([*parts, frame[copied:]])
-
-
-def hello_id(frame: bytes) -> str | None:
-    """The connection id that `frame` announces, None when it is no hello (then it is an event).
-
-    The hello is an object with a non-empty string `connection_id` (docs.videodb.io, collections/get_websocket).
-    Raises ValueError when the id is not printable ASCII without blanks, at most 256 characters: it goes into a file
-    and through shells.
-    """
-    try:
-        event = orjson.loads(frame)
-    except orjson.JSONDecodeError:
+    if type(value) is str:
+        return _seconds_in(value.strip())
+    if type(value) is not int and type(value) is not float:
         return None
-    connection_id = event.get("connection_id") if type(event) is dict else None
-    if type(connection_id) is not str or not connection_id:
-        return None
-    if not _CONNECTION_ID.fullmatch(connection_id):
-        raise ValueError(f"connection id {visible(connection_id[:80])!r} is not printable ASCII without blanks")
-    return connection_id
-
-
-def decode_frame(frame: bytes) -> dict[str, Any]:
-    """The event in `frame`, for a program that takes it at once; one that is no JSON object is wrapped as in a line."""
     try:
-        event = orjson.loads(frame)
-    except orjson.JSONDecodeError:
-        event = None
-    return event if type(event) is dict else decode_line(b"{" + _wrapped(frame))
+        number = float(value)
+    except OverflowError:
+        return None
+    if not math.isfinite(number):
+        return None
+    return number / 1000 if abs(number) > _MILLISECONDS_ABOVE else number
 
 
-def decode_line(line: bytes) -> dict[str, Any]:
-    """The event in `line`. Raises ValueError when it is not a JSON object: damage, or a line still being written."""
-    event = orjson.loads(line)
-    if type(event) is not dict:
-        raise ValueError("a line of the events file is a JSON object")
-    return event
+def _seconds_in(text: str) -> float | None:
+    try:
+        return seconds(float(text))
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Everything that one event says, for programs that show it. Times are seconds, see `seconds`."""
+
+    received_s: float | None
+    channel: str
+    name: str
+    session: str | None
+    stream: str | None
+    stream_name: str | None
+    label: str | None
+    text: str
+    start_s: float | None
+    end_s: float | None
+    final: bool | None
+
+    @classmethod
+    def of(cls, event: Event) -> View:
+        """The view of `event`."""
+        return cls(
+            received_s=received_of(event),
+            channel=channel_of(event),
+            name=name_of(event),
+            session=session_of(event),
+            stream=stream_of(event),
+            stream_name=stream_name_of(event),
+            label=label_of(event),
+            text=text_of(event),
+            start_s=start_of(event),
+            end_s=end_of(event),
+            final=final_of(event),
+        )
+
+
+def preview(line: bytes, columns: int = 80) -> str:
+    """`[channel] text` for a person, one safe line of at most `columns` columns."""
+    event = decode_line(line)
+    return shorten(visible(f"[{sent_channel(event)}] {text_of(event)}".rstrip()), columns)
+
+
+def _places(event: Event) -> tuple[Event, ...]:
+    """Where a field may stand: at the top, else in `data`."""
+    data = event.get("data")
+    return (event, data) if isinstance(data, dict) else (event,)
+
+
+def _text_at(event: Event, keys: tuple[str, ...]) -> str | None:
+    for place in _places(event):
+        for key in keys:
+            value = place.get(key)
+            if type(value) is str and value:
+                return value
+    return None
+
+
+def _seconds_at(event: Event, keys: tuple[str, ...]) -> float | None:
+    for place in reversed(_places(event)):
+        for key in keys:
+            if (found := seconds(place.get(key))) is not None:
+                return found
+    return None

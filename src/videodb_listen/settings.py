@@ -1,6 +1,6 @@
-"""The settings of a listener: one frozen object, resolved by one pure function.
+"""Settings in groups, each for those who use it, and the account that requests are made for.
 
-The fields of `Settings` are the single table of options: `cli` derives the flags and `docs/reference.md` from it, and
+The fields of the groups are the single table of options: `cli` derives the flags and `docs/reference.md` from it, and
 `resolve` the names in the environment. Flag > environment > `.env` > default.
 """
 
@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from videodb_listen.display import visible
 from videodb_listen.errors import ConfigurationError
 from videodb_listen.paths import DIRECTORY_NAME
+from videodb_listen.text import visible
 from videodb_listen.units import parse_duration, parse_size
 
 DEFAULT_BASE_URL = "https://api.videodb.io"
@@ -26,7 +26,7 @@ _PREFIX = "VIDEODB_LISTEN_"
 
 
 def _option(parse: Callable[[str], Any], default: Any, metavar: str, help: str, *, shown: str | None = None) -> Any:
-    """A field of Settings that is also a flag; `shown` is the default as people write it, None when str() does."""
+    """A field of a group that is also a flag; `shown` is the default as people write it, None when str() does."""
     metadata = {"parse": parse, "metavar": metavar, "help": help, "shown": str(default) if shown is None else shown}
     return field(default=default, metadata=metadata)
 
@@ -73,11 +73,16 @@ def _collection(text: str) -> str:
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What a listener was told. Sizes are bytes, times are seconds; None is explained at each field."""
+class Account:
+    """Whose account, and where: what every request needs, and nothing else. `key` is an API key or a client token."""
 
-    api_key: str = field(repr=False)
-    base_url: str = DEFAULT_BASE_URL
+    base_url: str
+    key: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Link:
+    """How a connection is made, kept and given up. None is explained at each field."""
 
     collection: str = _option(_collection, "default", "ID", "collection whose events are wanted")
     startup_timeout_s: float = _option(
@@ -97,6 +102,17 @@ class Settings:
     max_frame_bytes: int = _option(
         _positive(parse_size), 32 << 20, "SIZE", "a larger frame is refused and journalled", shown="32M"
     )
+
+    @property
+    def stale_after_s(self) -> float:
+        """Age in seconds at which the last pong no longer proves a connection."""
+        return self.ping_interval_s + self.ping_timeout_s
+
+
+@dataclass(frozen=True)
+class Disk:
+    """When lines are forced onto the disk, and how many may wait for it."""
+
     fsync: str = _option(
         choice("always", "interval", "never"),
         "interval",
@@ -109,11 +125,23 @@ class Settings:
     memory_limit_bytes: int = _option(
         _positive(parse_size), 64 << 20, "SIZE", "lines held while the disk refuses them", shown="64M"
     )
+
+
+@dataclass(frozen=True)
+class Rotation:
+    """When the events file is rotated, and what becomes of its generations; `rotate_size_bytes` None: never."""
+
     rotate_size_bytes: int | None = _option(
         _positive(parse_size), None, "SIZE", "set the events file aside when it has grown to this", shown="off"
     )
     rotate_keep: int = _option(_count, 10, "N", "rotated files that are kept")
     rotate_gzip: bool = _option(_switch, False, "", "compress rotated files, one generation late", shown="off")
+
+
+@dataclass(frozen=True)
+class Output:
+    """What is told on stdout and stderr."""
+
     output: str = _option(
         choice("preview", "json", "none"), "preview", "WHAT", "copies of events on stdout: preview, json or none"
     )
@@ -125,15 +153,20 @@ class Settings:
     )
     log_format: str = _option(choice("text", "json"), "text", "FORMAT", "messages on stderr: text or json")
 
-    @property
-    def stale_after_s(self) -> float:
-        """Age in seconds at which the last pong no longer proves a connection."""
-        return self.ping_interval_s + self.ping_timeout_s
+
+@dataclass(frozen=True)
+class Settings:
+    """What a listener was told, in groups: whoever needs one is handed that one. Sizes are bytes, times are seconds."""
+
+    link: Link = field(default_factory=Link)
+    disk: Disk = field(default_factory=Disk)
+    rotation: Rotation = field(default_factory=Rotation)
+    output: Output = field(default_factory=Output)
 
 
 @dataclass(frozen=True)
 class Option:
-    """One flag of `run` and `start`, as the table in Settings has it; without a metavar it is a switch."""
+    """One flag of `run` and `start`, as the table above has it; without a metavar it is a switch."""
 
     field_name: str
     parse: Callable[[str], Any]
@@ -153,38 +186,64 @@ class Option:
         return _PREFIX + self.flag[2:].replace("-", "_").upper()
 
 
+_GROUPS: Mapping[str, type[Any]] = {"link": Link, "disk": Disk, "rotation": Rotation, "output": Output}
 OPTIONS = tuple(
-    Option(entry.name, **entry.metadata) for entry in dataclasses.fields(Settings) if "parse" in entry.metadata
+    Option(entry.name, **entry.metadata) for group in _GROUPS.values() for entry in dataclasses.fields(group)
 )
 _BY_NAME = {option.field_name: option for option in OPTIONS}
+_DEFAULTS = {entry.name: entry.default for group in _GROUPS.values() for entry in dataclasses.fields(group)}
 
 
-def resolve(
-    flags: Mapping[str, Any], environ: Mapping[str, str], dotenv: Mapping[str, str], *, key_from_file: str | None
-) -> Settings:
-    """The settings that hold, from the flags given (field name to parsed value), the environment and a `.env`.
+def resolve(flags: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
+    """The settings that hold, from the flags given (field name to parsed value) and the environment.
 
-    `key_from_file` is the content of --api-key-file, None without that flag. Empty variables count as unset.
-    Raises ConfigurationError for a value that is not understood, for a URL that would send the key in the clear, and
-    when there is no key.
+    Empty variables count as unset. Raises ConfigurationError for a value that is not understood.
     """
-    values = {option.field_name: value_of(option.field_name, flags, environ) for option in OPTIONS}
-    from_outside = key_from_file or _first(KEY_NAMES, environ)
-    from_dotenv = _first(KEY_NAMES, dotenv)
-    base_url = flags.get("base_url") or environ.get(BASE_URL_NAME)
-    if not base_url and not from_outside:
-        base_url = dotenv.get(BASE_URL_NAME)  # beside its own key only: else a stranger's .env sends yours elsewhere
-    if base_url and ("?" in base_url or "#" in base_url):
+    groups = {
+        name: group(**{entry.name: value_of(entry.name, flags, environ) for entry in dataclasses.fields(group)})
+        for name, group in _GROUPS.items()
+    }
+    return Settings(**groups)
+
+
+def resolve_account(
+    base_url: str | None, environ: Mapping[str, str], dotenv: Mapping[str, str], *, key: str | None
+) -> Account:
+    """The account: `key` (None: not given) and `base_url` (None: not given), else the environment, else a `.env`.
+
+    Raises ConfigurationError for an address that would send the key in the clear, and when there is no key.
+    """
+    from_outside = key or _first(KEY_NAMES, environ)
+    chosen = base_url or environ.get(BASE_URL_NAME)
+    if not chosen and not from_outside:
+        chosen = dotenv.get(BASE_URL_NAME)  # beside its own key only: else a stranger's .env sends yours elsewhere
+    found = from_outside or _first(KEY_NAMES, dotenv)
+    if found is None:
+        raise ConfigurationError("no API key", fix="set VIDEO_DB_API_KEY, or put it into .env or --api-key-file")
+    return Account(checked_base_url(chosen), checked_credential("API key", found))
+
+
+def checked_base_url(url: str | None) -> str:
+    """The address of the API, the service's own for None or "".
+
+    Raises ConfigurationError when it would send a credential in the clear, or is more than scheme, host and path.
+    """
+    if url and ("?" in url or "#" in url):
         raise ConfigurationError("the base URL has a query or a fragment", fix="give scheme, host and path only")
-    return Settings(
-        api_key=_checked_key(from_outside or from_dotenv),
-        base_url=checked_url((base_url or DEFAULT_BASE_URL).rstrip("/"), "https", "http"),
-        **values,
-    )
+    return checked_url((url or DEFAULT_BASE_URL).rstrip("/"), "https", "http")
+
+
+def checked_credential(name: str, value: str) -> str:
+    """`value`, which is called `name`. Raises ConfigurationError, without showing it, when no header can carry it."""
+    if not value.isascii() or not value.isprintable() or " " in value:
+        raise ConfigurationError(
+            f"the {name} holds a blank or a character that no key has", fix=f"copy the {name} again, without quotes"
+        )
+    return value
 
 
 def value_of(field_name: str, flags: Mapping[str, Any], environ: Mapping[str, str]) -> Any:
-    """What holds for one option, by the rules of `resolve`; it needs no API key.
+    """What holds for one option, by the rules of `resolve`.
 
     Raises ConfigurationError for a value that is not understood.
     """
@@ -192,7 +251,7 @@ def value_of(field_name: str, flags: Mapping[str, Any], environ: Mapping[str, st
         return given
     option = _BY_NAME[field_name]
     text = environ.get(option.variable)
-    return _parsed(option, text) if text else getattr(Settings, field_name)
+    return _parsed(option, text) if text else _DEFAULTS[field_name]
 
 
 def is_loopback(host: str | None) -> bool:
@@ -226,16 +285,6 @@ def _parsed(option: Option, text: str) -> Any:
         return option.parse(text)
     except ValueError as exc:
         raise ConfigurationError(f"{option.variable}: {exc}", fix=f"correct or unset {option.variable}") from None
-
-
-def _checked_key(key: str | None) -> str:
-    if key is None:
-        raise ConfigurationError("no API key", fix="set VIDEO_DB_API_KEY, or put it into .env or --api-key-file")
-    if not key.isascii() or not key.isprintable() or " " in key:
-        raise ConfigurationError(
-            "the API key holds a blank or a character that no key has", fix="copy the key again, without quotes"
-        )
-    return key
 
 
 def _first(names: tuple[str, ...], source: Mapping[str, str]) -> str | None:

@@ -195,9 +195,10 @@ CHOPPED = {"3.4", "4.1.5", "4.2.5"}  # as 3.3, 4.1.4, 4.2.4, byte by byte: the s
 
 DRIVER = """
 import asyncio, contextlib, sys
-from videodb_listen import realtime
+from videodb_listen.realtime import by_websockets as realtime
 from videodb_listen.errors import Unavailable
-from videodb_listen.settings import Settings
+from videodb_listen.settings import Link
+from videodb_listen.text import Secrets
 from websockets.exceptions import ConnectionClosed
 
 base = sys.argv[1]
@@ -211,7 +212,7 @@ class Capture:
 async def capture():
     realtime._Connect = Capture
     with contextlib.suppress(Unavailable):
-        async with realtime.open_connection(base, Settings(api_key="k"), lambda frame: None):
+        async with realtime.open_connection(base, Link(), lambda frame: None, Secrets()):
             pass
 
 async def main():

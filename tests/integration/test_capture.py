@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from videodb_emulator.http.server import running_emulator
 from videodb_listen.capture import CaptureClient, CaptureSession, Connection, EventSocket, connect
-from videodb_listen.emulator.server import running_emulator
 from videodb_listen.errors import CredentialsRejected, RecorderFailed, RequestRefused, SessionFailed
 
 RECORDER = [sys.executable, "-m", "videodb_listen", "emulator", "recorder"]
@@ -34,7 +34,7 @@ async def account() -> AsyncIterator[tuple[Connection, EventSocket]]:
 async def recorder(conn: Connection, *flags: str) -> AsyncIterator[CaptureClient]:
     """A client with a recorder of these faults, which is gone in the end."""
     token = await to_thread(conn.generate_client_token)
-    async with CaptureClient(token, conn.settings.base_url, [*RECORDER, *flags]) as client:
+    async with CaptureClient(token, conn.api.base_url, [*RECORDER, *flags]) as client:
         yield client
     if client.recorder.pid is not None:
         with pytest.raises(ProcessLookupError):
@@ -131,7 +131,7 @@ async def test_who_is_nobody_is_told_so() -> None:
         with pytest.raises(RequestRefused, match="cap-nowhere") as caught:
             await to_thread(conn.get_capture_session, "cap-nowhere")
         assert caught.value.http_status == 404
-        stranger = connect(session_token="st-guess", base_url=conn.settings.base_url)
+        stranger = connect(session_token="st-guess", base_url=conn.api.base_url)
         with pytest.raises(CredentialsRejected) as rejected:
             await to_thread(stranger.get_collection)
         assert rejected.value.http_status == 401

@@ -1,408 +1,199 @@
-"""Any frame becomes exactly one line."""
+"""However an event was spelled, a reader finds the same things in it."""
 
-import base64
+from __future__ import annotations
+
 import json
-import math
-from dataclasses import dataclass
-from datetime import datetime
-from decimal import Decimal
-from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from videodb_listen.event import (
-    MAX_DEPTH,
-    decode_frame,
-    decode_line,
-    encode_line,
-    hello_id,
+    View,
+    channel_of,
+    end_of,
+    final_of,
+    name_of,
+    preview,
+    seconds,
+    sent_channel,
+    start_of,
+    text_of,
 )
+from videodb_listen.line import encode_line
 
 NOW_S = 1772446530.123
-HEAD = b'{"ts":"2026-03-02T10:15:30.123Z","unix_ts":1772446530.123'
 
 
-def strictly(line: bytes) -> Any:
-    """Parse JSON that has no NaN and no infinities."""
+@pytest.mark.parametrize(
+    ("event", "channel", "text"),
+    [
+        ({"channel": "transcript", "data": {"text": "hi"}}, "transcript", "hi"),
+        ({"channel": "alert", "data": {"label": "fire", "explanation": "smoke"}}, "alert", "fire"),
+        (
+            {"channel": "capture_session", "event": "capture_session.active"},
+            "capture_session",
+            "capture_session.active",
+        ),
+        ({"channel": "capture_session", "data": {"status": "active"}}, "capture_session", "active"),
+        ({"type": "scene", "text": "a cat"}, "scene", "a cat"),
+        ({"event_type": "x"}, "x", ""),
+        ({"event": "x.y"}, "x.y", "x.y"),
+        ({"channel": "", "type": "t"}, "t", ""),
+        ({"channel": None, "type": 5, "event_type": ["a"], "event": {}}, "event", ""),
+        ({"channel": "c", "data": None}, "c", ""),
+        ({"channel": "c", "data": ["text"]}, "c", ""),
+        ({"channel": "c", "data": "text"}, "c", ""),
+        ({"channel": "c", "data": {"text": 5, "label": None, "summary": "s"}}, "c", "s"),
+        ({"channel": "c", "data": {"text": ""}, "text": "outer"}, "c", "outer"),
+        ({"channel": "c", "data": {"text": "inner"}, "text": "outer"}, "c", "inner"),
+        ({"raw": "words"}, "raw", "words"),
+        ({"raw_base64": "/w=="}, "raw", ""),
+        ({}, "event", ""),
+    ],
+)
+def test_channel_and_text_are_found_where_tolerant_readers_look(event: dict[str, Any], channel: str, text: str) -> None:
+    assert sent_channel(event) == channel
+    assert text_of(event) == text
 
-    def refuse(word: str) -> None:
-        raise AssertionError(f"{word} is not JSON")
 
-    return json.loads(line, parse_constant=refuse)
-
-
-def pairs(text: bytes) -> list[tuple[str, Any]]:
-    """Parse an object with every duplicate key and with numbers as they are spelled."""
-    parsed: list[tuple[str, Any]] = json.loads(text, object_pairs_hook=list, parse_int=str, parse_float=str)
-    return parsed
-
-
-# -- JSON text, spelled in every way that the grammar allows ----------------------------------------------------------
-
-blanks = st.text(" \t\r\n", max_size=3)
-numbers = st.one_of(
-    st.sampled_from(
-        ("-0", "-0.0", "1E5", "1e+05", "1.10", "0.1e-7", str(2**63), str(2**64), str(2**80), f"-{2**80}", "1e-400")
+VIEW_KEYS = ("channel", "type", "event_type", "event", "data", "text", "label", "status", "summary", "raw", "ts")
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(VIEW_KEYS) | st.text(), inner, max_size=4)
     ),
-    st.integers().map(str),
-    st.floats(allow_nan=False, allow_infinity=False).map(repr),
+    max_leaves=6,
 )
-pieces = st.one_of(
-    st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters='"\\'), max_size=5),
-    st.sampled_from((r"\"", r"\\", r"\/", r"\b", r"\f", r"\n", r"\r", r"\t", r"\u0000", r"\u2028", r"\uD83D\uDE00")),
-    st.sampled_from(("[", "]", "{", "}", ",", ":", "ts", "\u2028", "\x7f", "ä", "漢", "🎥")),
-)
-strings = st.lists(pieces, max_size=4).map(lambda parts: f'"{"".join(parts)}"')
-other_keys = st.one_of(strings, st.sampled_from(('"a"', '"channel"', '"raw"', '"source_ts"', '"TS"', '""'))).filter(
-    lambda text: json.loads(text) not in ("ts", "unix_ts")
-)
-any_keys = st.one_of(other_keys, st.sampled_from(('"ts"', '"unix_ts"')))
 
 
-@dataclass(frozen=True)
-class Member:
-    """One `key: value` of an object, with the white space around its parts."""
-
-    key: str
-    value: str
-    gaps: tuple[str, str, str, str]
-
-    def text(self, key: str | None = None) -> str:
-        a, b, c, d = self.gaps
-        return f"{a}{key or self.key}{b}:{c}{self.value}{d}"
-
-
-def members(keys: st.SearchStrategy[str], values: st.SearchStrategy[str]) -> st.SearchStrategy[Member]:
-    return st.builds(Member, keys, values, st.tuples(blanks, blanks, blanks, blanks))
-
-
-def objects(keys: st.SearchStrategy[str], values: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    full = st.lists(members(keys, values), min_size=1, max_size=4).map(
-        lambda them: ",".join(one.text() for one in them)
-    )
-    return st.one_of(full, blanks).map(lambda inside: f"{{{inside}}}")
-
-
-def arrays(values: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    padded = st.tuples(blanks, values, blanks).map("".join)
-    return st.one_of(st.lists(padded, min_size=1, max_size=4).map(",".join), blanks).map(lambda inside: f"[{inside}]")
-
-
-scalars = st.one_of(numbers, strings, st.sampled_from(("true", "false", "null")))
-any_values = st.recursive(scalars, lambda inner: arrays(inner) | objects(any_keys, inner), max_leaves=8)
-frames = st.tuples(blanks, objects(other_keys, any_values), blanks).map(lambda parts: "".join(parts).encode())
-
-
-# -- every frame -----------------------------------------------------------------------------------------------------
-
-
-@given(st.one_of(st.binary(), st.text().map(str.encode), frames, any_values.map(str.encode)))
-@example(b"")
-@example(b"\n")
-@example(b"NaN")
-@example(b'{"a":NaN}')
-@example(b'{"a":"\n"}')
-@example(b'{"a":1}{"b":2}')
-@example(b"\xff\x00")
-@example(b"\xef\xbb\xbf{}")
-def test_any_frame_becomes_one_line_of_strict_json_that_starts_with_its_stamps(frame: bytes) -> None:
-    line = encode_line(frame, NOW_S)
-    assert line.index(b"\n") == len(line) - 1
-    assert b"\r" not in line
-    assert line.startswith(HEAD)
-    assert line[len(HEAD) :].lstrip(b" \t")[:1] in (b",", b"}")
-    event = strictly(line)
-    assert list(event)[:2] == ["ts", "unix_ts"]
-    assert event["ts"] == "2026-03-02T10:15:30.123Z"
-    assert decode_line(line).keys() == event.keys()
-
-
-@given(st.floats(0, 4e9))
-@example(0.0005)
-@example(1772446530.9995)
-@example(1772446530.9999999)
-def test_both_stamps_are_the_same_millisecond_nearest_to_the_moment(received_s: float) -> None:
-    event = json.loads(encode_line(b"{}", received_s), parse_float=Decimal)
-    spelled = datetime.strptime(event["ts"], "%Y-%m-%dT%H:%M:%S.%f%z")
-    assert Decimal(int(spelled.timestamp())) + Decimal(spelled.microsecond) / 10**6 == event["unix_ts"]
-    assert len(event["ts"]) == len("2026-03-02T10:15:30.123Z")
-    assert math.isclose(float(event["unix_ts"]), received_s, rel_tol=0, abs_tol=0.000501)
-
-
-@given(st.lists(st.floats(1.7e9, 1.7e9 + 3), min_size=2, max_size=20).map(sorted))
-def test_stamps_never_go_back_while_the_clock_does_not(moments: list[float]) -> None:
-    events = [json.loads(encode_line(b"{}", moment)) for moment in moments]
-    for before, after in pairwise(events):
-        assert before["ts"] <= after["ts"]
-        assert before["unix_ts"] <= after["unix_ts"]
-
-
-# -- objects are spliced ---------------------------------------------------------------------------------------------
-
-
-@given(frames)
-@example(b'{"a":-0,"a":1E5,"b":1208925819614629174706176}')
-@example(b' \r\n{"a"\r:\n1 } \n')
-@example(b"{}")
-@example(b"{ }")
-@example(b'{"raw":"mine"}')
-@example(b'{"source_ts":1,"nested":{"ts":2,"unix_ts":3}}')
-def test_an_object_stands_byte_for_byte_behind_the_stamps(frame: bytes) -> None:
-    body = frame.lstrip(b" \t\r\n").replace(b"\r", b" ").replace(b"\n", b" ")
-    comma = b"," if json.loads(frame) else b""
-    assert encode_line(frame, NOW_S) == HEAD + comma + body[1:] + b"\n"
-
-
-@given(frames)
-def test_what_a_parser_reads_from_the_line_is_what_it_reads_from_the_frame(frame: bytes) -> None:
-    line = encode_line(frame, NOW_S)
-    event = strictly(line)
-    del event["ts"], event["unix_ts"]
-    assert event == json.loads(frame)
-    assert pairs(line)[2:] == pairs(frame)
+@given(st.dictionaries(st.sampled_from(VIEW_KEYS) | st.text(), json_values, max_size=6))
+def test_any_object_has_a_channel_a_text_and_a_preview_of_one_safe_line(event: dict[str, Any]) -> None:
+    assert sent_channel(event)
+    assert channel_of(event)
+    assert name_of(event)
+    assert isinstance(text_of(event), str)
+    shown = preview(encode_line(json.dumps(event).encode(), NOW_S))
+    assert shown.startswith("[")
+    assert not any(ord(character) < 0x20 or 0x7F <= ord(character) < 0xA0 for character in shown)
+    assert len(shown) <= 80
 
 
 @pytest.mark.parametrize(
-    ("frame", "line"), [(b"{}", HEAD + b"}\n"), (b"{ }", HEAD + b" }\n"), (b"\n{\r}", HEAD + b" }\n")]
-)
-def test_an_empty_object_is_a_line_of_stamps_only(frame: bytes, line: bytes) -> None:
-    assert encode_line(frame, NOW_S) == line
-
-
-# -- depth -----------------------------------------------------------------------------------------------------------
-
-
-def nested(depth: int, kind: str) -> bytes:
-    """Return an object that is `depth` levels deep, itself being the first."""
-    inner = depth - 1
-    match kind:
-        case "arrays":
-            return b'{"a":' + b"[" * inner + b"]" * inner + b"}"
-        case "objects":
-            return b'{"a":' * inner + b"{}" + b"}" * inner
-        case "mixed":
-            return (
-                b'{"a":'
-                + b"".join((b"[", b'{"b":')[i % 2] for i in range(inner))
-                + b"0"
-                + b"".join((b"]", b"}")[i % 2] for i in reversed(range(inner)))
-                + b"}"
-            )
-        case _:
-            return b'{"a":' + b"[" * inner + b"]" * inner + b',"a":1}'
-
-
-@pytest.mark.parametrize("kind", ["arrays", "objects", "mixed", "hidden by a duplicate key"])
-def test_nesting_is_spliced_down_to_the_limit_and_kept_as_text_below_it(kind: str) -> None:
-    at_limit, deeper = nested(MAX_DEPTH, kind), nested(MAX_DEPTH + 1, kind)
-    json.loads(at_limit), json.loads(deeper)
-    assert encode_line(at_limit, NOW_S) == HEAD + b"," + at_limit[1:] + b"\n"
-    assert strictly(encode_line(deeper, NOW_S))["raw"] == deeper.decode()
-
-
-def test_the_limit_is_250_levels() -> None:
-    assert MAX_DEPTH == 250
-
-
-@pytest.mark.parametrize(
-    "frame",
+    ("frame", "shown"),
     [
-        b'{"a":"' + b"[" * 300 + b'"}',
-        b'{"a":"\\"' + b"[{" * 300 + b'","b":[[]]}',
-        b'{"a":[' + b",".join([b"[]"] * 300) + b"]}",
-        b'{"a":[' + b",".join([b'{"b":[1]}'] * 300) + b"]}",
-    ],
-    ids=["in a string", "behind an escaped quote", "side by side", "side by side, two levels"],
-)
-def test_many_brackets_that_do_not_nest_are_no_depth(frame: bytes) -> None:
-    assert encode_line(frame, NOW_S) == HEAD + b"," + frame[1:] + b"\n"
-
-
-def test_nesting_beyond_every_parser_is_still_one_line() -> None:
-    frame = b'{"a":' * 100_000
-    assert strictly(encode_line(frame, NOW_S))["raw"] == frame.decode()
-
-
-# -- everything else is wrapped --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        " ",
-        "\n",
-        "hello",
-        "{",
-        '{"a":1,}',
-        '{"a":1} x',
-        "{'a':1}",
-        '{"a":NaN}',
-        '{"a":Infinity}',
-        '{"a":-Infinity}',
-        '{"a":1e400}',
-        '{"a":-1e400}',
-        '{"a":"\\ud800"}',
-        '{"\\udfff":1}',
-        '{"a":01}',
-        '{"a":"line\nbreak"}',
-        "[]",
-        '[{"a":1}]',
-        "1",
-        "-0",
-        '"text"',
-        "true",
-        "null",
-        "\ufeff{}",
-        "\ufeff",
-        "漢字 \u2028 \x00 \x1b[2J",
+        (b'{"channel":"transcript","data":{"text":"hi"}}', "[transcript] hi"),
+        (b'{"channel":"c"}', "[c]"),
+        (b'{"channel":"c\\u001b[2J","data":{"text":"a\\nb"}}', "[c\\x1b[2J] a\\x0ab"),
+        (b"not JSON", "[raw] not JSON"),
+        (b"\xff", "[raw]"),
+        (b'{"channel":"c","data":{"text":"' + b"x" * 100 + b'"}}', "[c] " + "x" * 75 + "…"),
     ],
 )
-def test_a_text_that_is_no_acceptable_object_is_kept_exactly_under_raw(text: str) -> None:
-    event = strictly(encode_line(text.encode(), NOW_S))
-    assert list(event) == ["ts", "unix_ts", "raw"]
-    assert event["raw"] == text
-
-
-@given(st.text())
-def test_a_wrapped_text_comes_back_exactly(text: str) -> None:
-    event = strictly(encode_line(("x" + text).encode(), NOW_S))
-    assert event["raw"] == "x" + text
-
-
-def is_not_utf8(frame: bytes) -> bool:
-    try:
-        frame.decode()
-    except UnicodeDecodeError:
-        return True
-    return False
-
-
-@given(st.binary(min_size=1).filter(is_not_utf8))
-@example(b"\xff")
-@example(b'{"a":"\xff"}')
-@example(b'{"a":"\xed\xa0\x80"}')  # a surrogate, encoded
-@example(b'{"a":"\xc0\xaf"}')  # an overlong form
-def test_bytes_that_are_not_utf8_are_kept_in_base64(frame: bytes) -> None:
-    event = strictly(encode_line(frame, NOW_S))
-    assert list(event) == ["ts", "unix_ts", "raw_base64"]
-    assert base64.b64decode(event["raw_base64"], validate=True) == frame
-
-
-# -- an object's own stamps ------------------------------------------------------------------------------------------
-
-STAMP_KEYS = ('"ts"', '"t\\u0073"', '"\\u0074s"', '"unix_ts"', '"unix\\u005fts"', '"source_ts"', '"source_unix_ts"')
-
-
-@given(st.lists(members(st.sampled_from((*STAMP_KEYS, '"a"', '"ts "')), any_values), min_size=1, max_size=6), blanks)
-def test_own_stamps_move_to_source_names_and_every_other_byte_stays(own: list[Member], lead: str) -> None:
-    names = {json.loads(member.key) for member in own}
-    moved = {}
-    for stamp in ("ts", "unix_ts"):
-        key = stamp
-        while key in names:
-            moved[key] = key = f"source_{key}"
-    frame = lead + "{" + ",".join(member.text() for member in own) + "}"
-    expected = ",".join(
-        member.text(f'"{moved[name]}"' if (name := json.loads(member.key)) in moved else None) for member in own
-    )
-    body = expected.replace("\r", " ").replace("\n", " ").encode()
-    assert encode_line(frame.encode(), NOW_S) == HEAD + b"," + body + b"}\n"
+def test_a_preview_names_the_channel_and_cuts_at_80_columns(frame: bytes, shown: str) -> None:
+    assert preview(encode_line(frame, NOW_S)) == shown
 
 
 @pytest.mark.parametrize(
-    ("frame", "body"),
+    ("event", "channel"),
     [
-        (b'{"ts":"then"}', b'"source_ts":"then"}'),
-        (b'{"a":"ts","ts":2}', b'"a":"ts","source_ts":2}'),
-        (b'{"unix_ts":1.50}', b'"source_unix_ts":1.50}'),
-        (b'{"\\u0074s":1}', b'"source_ts":1}'),
-        (b'{"ts":1,"ts":2}', b'"source_ts":1,"source_ts":2}'),
-        (b'{"ts":' + str(2**80).encode() + b"}", b'"source_ts":1208925819614629174706176}'),
-        (b'{"ts":1,"n":-0,"e":1E5}', b'"source_ts":1,"n":-0,"e":1E5}'),
-        (b'{"source_ts":0,"ts":1}', b'"source_source_ts":0,"source_ts":1}'),
-        (b'{"ts":{"ts":[{"ts":1}]},"a":["ts",{"ts":1}]}', b'"source_ts":{"ts":[{"ts":1}]},"a":["ts",{"ts":1}]}'),
-        (b'{"a":"\\"ts\\":","ts":1}', b'"a":"\\"ts\\":","source_ts":1}'),
+        ({"channel": "visual_index"}, "visual_index"),
+        ({"channel": "scene_index"}, "visual_index"),
+        ({"channel": "audio_index"}, "audio_index"),
+        ({"channel": "spoken_index"}, "audio_index"),
+        ({"type": "index", "index_type": "visual"}, "visual_index"),
+        ({"type": "index", "index_type": "audio"}, "audio_index"),
+        ({"type": "index"}, "index"),
+        ({"type": "transcript.partial"}, "transcript"),
+        ({"event_type": "rtstream.transcript"}, "transcript"),
+        ({"event": "capture_session.active"}, "capture_session"),
+        ({"channel": "something_new"}, "something_new"),
+        ({"channel": ".odd"}, ".odd"),
     ],
 )
-def test_no_value_of_an_object_with_own_stamps_is_lost(frame: bytes, body: bytes) -> None:
-    assert encode_line(frame, NOW_S) == HEAD + b"," + body + b"\n"
-
-
-@given(st.lists(members(st.sampled_from(STAMP_KEYS), scalars), min_size=1, max_size=6))
-def test_the_line_never_has_two_keys_where_the_frame_had_one(own: list[Member]) -> None:
-    frame = "{" + ",".join(member.text() for member in own) + "}"
-    keys = [key for key, _ in pairs(encode_line(frame.encode(), NOW_S))]
-    assert keys.count("ts") == keys.count("unix_ts") == 1
-    assert len(set(keys)) == len({json.loads(member.key) for member in own}) + 2
-
-
-# -- the hello -------------------------------------------------------------------------------------------------------
+def test_a_channel_has_one_name(event: dict[str, Any], channel: str) -> None:
+    assert channel_of(event) == channel
 
 
 @pytest.mark.parametrize(
-    ("frame", "expected"),
+    ("event", "name"),
     [
-        (b'{"connection_id":"abc"}', "abc"),
-        (b'{"status":"connected","connection_id":"a-b_c=/+~!"}', "a-b_c=/+~!"),
-        (b'{"connection_id":"' + b"x" * 256 + b'"}', "x" * 256),
-        (b'{"connection_id":""}', None),
-        (b'{"connection_id":5}', None),
-        (b'{"connection_id":null}', None),
-        (b'{"connection_id":["a"]}', None),
-        (b'{"data":{"connection_id":"abc"}}', None),
-        (b'[{"connection_id":"abc"}]', None),
-        (b'"connection_id"', None),
-        (b"{}", None),
-        (b"", None),
-        (b"\xff", None),
-        (b"connection_id=abc", None),
+        (
+            {"channel": "capture_session", "event": "capture_session.active", "status": "active"},
+            "capture_session.active",
+        ),
+        ({"event": "capture_session.exported"}, "capture_session.exported"),
+        ({"type": "capture_session.failed"}, "capture_session.failed"),
+        ({"channel": "capture_session", "data": {"event": "capture_session.created"}}, "capture_session.created"),
+        ({"channel": "capture_session", "data": {"status": "stopped"}}, "capture_session.stopped"),
+        ({"channel": "transcript", "data": {"text": "hi"}}, "transcript"),
+        ({"channel": "scene_index"}, "visual_index"),
     ],
 )
-def test_a_hello_is_an_object_with_a_connection_id_and_all_else_is_an_event(frame: bytes, expected: str | None) -> None:
-    assert hello_id(frame) == expected
-
-
-@pytest.mark.parametrize("bad", ["a b", "a\tb", "a\n", " ", "x" * 257, "é", "\x1b[2J", "\x7f", "\u202e"])
-def test_an_id_that_no_file_and_no_shell_should_hold_is_refused(bad: str) -> None:
-    with pytest.raises(ValueError, match="not printable ASCII without blanks") as failure:
-        hello_id(json.dumps({"connection_id": bad}).encode())
-    assert str(failure.value).isprintable()
-    assert len(str(failure.value)) < 1000
-
-
-@given(st.binary() | frames)
-def test_no_frame_makes_the_hello_fail_in_another_way(frame: bytes) -> None:
-    try:
-        found = hello_id(frame)
-    except ValueError:
-        return
-    assert found is None or (found.isascii() and found.isprintable() and " " not in found)
+def test_an_event_has_a_name(event: dict[str, Any], name: str) -> None:
+    assert name_of(event) == name
 
 
 @pytest.mark.parametrize(
-    ("frame", "event"),
+    ("event", "final"),
     [
-        (b'{"a": 1}', {"a": 1}),
-        (b"{}", {}),
-        (b"[1]", {"raw": "[1]"}),
-        (b"null", {"raw": "null"}),
-        (b"half a \n {", {"raw": "half a \n {"}),
-        (b"", {"raw": ""}),
-        (b"\xff", {"raw_base64": "/w=="}),
+        ({"data": {"is_final": True}}, True),
+        ({"data": {"is_final": "false"}}, False),
+        ({"is_final": "TRUE"}, True),
+        ({"isFinal": False}, False),
+        ({"type": "transcript.partial"}, False),
+        ({"type": "transcript.final"}, True),
+        ({"channel": "transcript", "data": {"is_final": 1}}, None),
+        ({"channel": "transcript"}, None),
     ],
 )
-def test_a_program_gets_any_frame_as_a_dictionary(frame: bytes, event: dict[str, Any]) -> None:
-    assert decode_frame(frame) == event
+def test_whether_it_is_final_is_found_however_it_is_said(event: dict[str, Any], final: bool | None) -> None:
+    assert final_of(event) is final
 
 
-# -- reading ---------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (1710000001234, 1710000001.234),
+        (1710000001.234, 1710000001.234),
+        ("1710000001234", 1710000001.234),
+        ("12.5", 12.5),
+        (12.5, 12.5),
+        ("2026-03-02T10:15:30.123+00:00", 1772446530.123),
+        ("2026-03-02T15:45:30.123+05:30", 1772446530.123),
+        ("2026-03-02T10:15:30.123", 1772446530.123),
+        (None, None),
+        (True, None),
+        ("soon", None),
+        ("nan", None),
+        (float("inf"), None),
+        (10**400, None),
+        ([], None),
+    ],
+)
+def test_times_are_seconds_in_whatever_unit_they_came(value: object, expected: float | None) -> None:
+    assert seconds(value) == expected
 
 
-@pytest.mark.parametrize("line", [b"", b"{", b"[]", b"1", b"null", b'"a"', b"\xff", b'{"a":1} {"b":2}'])
-def test_a_line_that_is_no_object_is_a_value_error(line: bytes) -> None:
-    with pytest.raises(ValueError, match=r"."):
-        decode_line(line)
+ALERTS: dict[str, dict[str, Any]] = {
+    "A": {"rtstream_id": "r", "data": {"label": "l", "triggered": True, "start": 1710000001000, "end": 1710000002000}},
+    "B": {"rtstream_id": "r", "data": {"event_label": "l", "timestamp": 1710000001000, "text": "t"}},
+    "C": {"data": {"label": "l", "confidence": 0.9, "text": "t"}},
+    "D in data": {"data": {"label": "l", "text": "t", "context": "c", "rtstream_id": "r"}},
+    "D on top": {"label": "l", "text": "t", "context": "c", "rtstream_id": "r"},
+    "E on top": {"event_name": "l", "rtstream_id": "r"},
+    "E in data": {"data": {"event_name": "l"}, "rtstream_id": "r"},
+}
+
+
+@pytest.mark.parametrize("variant", ALERTS)
+def test_every_variant_of_an_alert_has_its_label(variant: str) -> None:
+    view = View.of({"channel": "alert", "unix_ts": NOW_S, **ALERTS[variant]})
+    assert (view.channel, view.label, view.received_s) == ("alert", "l", NOW_S)
+    assert view.text in ("t", "l")
+    assert view.stream == (None if variant == "C" else "r")
+
+
+def test_an_alert_with_one_time_starts_and_ends_then() -> None:
+    assert (start_of(ALERTS["B"]), end_of(ALERTS["B"])) == (1710000001.0, 1710000001.0)

@@ -5,15 +5,19 @@ from typing import Any
 
 import pytest
 
+from support.recording import RecordingServer, good
+from videodb_listen.cli import main
 from videodb_listen.errors import ConfigurationError
 from videodb_listen.settings import (
     DEFAULT_BASE_URL,
     OPTIONS,
+    Link,
     Option,
     Settings,
     checked_url,
     is_loopback,
     resolve,
+    resolve_account,
     value_of,
 )
 
@@ -46,7 +50,8 @@ TABLE: dict[str, tuple[str, Any, str, Any]] = {
 
 def test_the_table_of_options_is_complete() -> None:
     assert [option.field_name for option in OPTIONS] == list(TABLE)
-    assert {entry.name for entry in dataclasses.fields(Settings)} == {"api_key", "base_url", *TABLE}
+    groups = [getattr(Settings(), group.name) for group in dataclasses.fields(Settings)]
+    assert [entry.name for group in groups for entry in dataclasses.fields(group)] == list(TABLE)
 
 
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.flag)
@@ -54,7 +59,7 @@ def test_every_option_has_a_flag_a_variable_a_default_and_a_help(option: Option)
     flag, default, _, _ = TABLE[option.field_name]
     assert option.flag == flag
     assert option.variable == "VIDEODB_LISTEN_" + flag[2:].upper().replace("-", "_")
-    assert getattr(Settings(api_key="k"), option.field_name) == default
+    assert value_of(option.field_name, {}, {}) == default
     assert option.help
     assert not option.metavar or option.metavar.isupper()  # a switch takes no value
     if default is not None:
@@ -64,28 +69,24 @@ def test_every_option_has_a_flag_a_variable_a_default_and_a_help(option: Option)
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.flag)
 def test_a_flag_beats_a_variable_which_beats_the_default(option: Option) -> None:
     _, default, text, meant = TABLE[option.field_name]
-    variable = {**KEY, option.variable: text}
+    variable = {option.variable: text}
     flagged = object()
 
     def holding(flags: dict[str, Any], environ: dict[str, str]) -> Any:
-        return getattr(resolve(flags, environ, {}, key_from_file=None), option.field_name)
+        settings = resolve(flags, environ)
+        groups = [getattr(settings, group.name) for group in dataclasses.fields(settings)]
+        return next(vars(group)[option.field_name] for group in groups if option.field_name in vars(group))
 
     assert holding({option.field_name: flagged}, variable) is flagged
     assert holding({option.field_name: None}, variable) == meant
     assert holding({}, variable) == meant
-    assert holding({}, {**KEY, option.variable: ""}) == default
-    assert holding({}, KEY) == default
-
-
-@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.flag)
-def test_a_dotenv_sets_no_option(option: Option) -> None:
-    _, default, text, _ = TABLE[option.field_name]
-    assert getattr(resolve({}, KEY, {option.variable: text}, key_from_file=None), option.field_name) == default
+    assert holding({}, {option.variable: ""}) == default
+    assert holding({}, {}) == default
 
 
 def test_a_flag_of_zero_is_a_flag() -> None:
-    settings = resolve({"startup_timeout_s": 0.0, "max_retries": 0}, KEY, {}, key_from_file=None)
-    assert (settings.startup_timeout_s, settings.max_retries) == (0.0, 0)
+    link = resolve({"startup_timeout_s": 0.0, "max_retries": 0}, {}).link
+    assert (link.startup_timeout_s, link.max_retries) == (0.0, 0)
 
 
 @pytest.mark.parametrize(
@@ -123,10 +124,26 @@ def test_a_flag_of_zero_is_a_flag() -> None:
 def test_a_variable_that_is_not_understood_is_named_with_its_value(field: str, text: str) -> None:
     option = BY_NAME[field]
     with pytest.raises(ConfigurationError) as failure:
-        resolve({}, {**KEY, option.variable: text}, {}, key_from_file=None)
+        resolve({}, {option.variable: text})
     assert option.variable in failure.value.message
     assert repr(text) in failure.value.message
     assert option.variable in failure.value.fix
+
+
+def test_a_command_minds_only_the_settings_that_it_uses(
+    server: RecordingServer, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in {"VIDEO_DB_API_KEY": "sk", "VIDEO_DB_API": server.url, "VIDEODB_LISTEN_FSYNC": "bogus"}.items():
+        monkeypatch.setenv(name, value)
+    server.replies = [good({"sessions": [{"session_id": "cap-1"}]})]
+    with pytest.raises(SystemExit) as ended:
+        main(["session", "list", "--json"])
+    assert (ended.value.code, capfd.readouterr().out) == (0, '{"session_id":"cap-1"}\n')
+    monkeypatch.setenv("VIDEODB_LISTEN_COLLECTION", "a/b")
+    with pytest.raises(SystemExit) as ended:
+        main(["session", "list"])
+    assert (ended.value.code, len(server.asked)) == (78, 1)
+    assert "VIDEODB_LISTEN_COLLECTION" in capfd.readouterr().err
 
 
 # -- the key ---------------------------------------------------------------------------------------------------------
@@ -146,32 +163,32 @@ def test_a_variable_that_is_not_understood_is_named_with_its_value(field: str, t
 def test_the_key_comes_from_the_file_the_environment_or_the_dotenv(
     from_file: str | None, environ: dict[str, str], dotenv: dict[str, str], key: str
 ) -> None:
-    assert resolve({}, environ, dotenv, key_from_file=from_file).api_key == key
+    assert resolve_account(None, environ, dotenv, key=from_file).key == key
 
 
 @pytest.mark.parametrize("environ", [{}, {"VIDEO_DB_API_KEY": ""}])
 def test_without_a_key_it_is_said_where_to_put_one(environ: dict[str, str]) -> None:
     with pytest.raises(ConfigurationError, match="no API key") as failure:
-        resolve({}, environ, {}, key_from_file=None)
+        resolve_account(None, environ, {}, key=None)
     assert "VIDEO_DB_API_KEY" in failure.value.fix
 
 
 @pytest.mark.parametrize("key", ["with blank", "line\n", "tab\t", "é", "\x00", "“sk-1”", " sk-1"])
 def test_a_key_that_no_header_could_carry_is_refused_without_showing_it(key: str) -> None:
     with pytest.raises(ConfigurationError, match="API key") as failure:
-        resolve({}, {"VIDEO_DB_API_KEY": key}, {}, key_from_file=None)
+        resolve_account(None, {"VIDEO_DB_API_KEY": key}, {}, key=None)
     assert key not in str(failure.value)
 
 
 def test_no_repr_shows_the_key() -> None:
-    settings = resolve({}, {"VIDEO_DB_API_KEY": "sk-very-secret"}, {}, key_from_file=None)
-    assert settings.api_key == "sk-very-secret"
-    assert "sk-very-secret" not in f"{settings!r} {settings} {[settings]}"
+    account = resolve_account(None, {"VIDEO_DB_API_KEY": "sk-very-secret"}, {}, key=None)
+    assert account.key == "sk-very-secret"
+    assert "sk-very-secret" not in f"{account!r} {account} {[account]}"
 
 
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
-        Settings(api_key="k").api_key = "other"  # type: ignore[misc]
+        Settings().link = Link()  # type: ignore[misc]
 
 
 # -- addresses -------------------------------------------------------------------------------------------------------
@@ -190,28 +207,28 @@ URL = "VIDEO_DB_API"
 
 
 @pytest.mark.parametrize(
-    ("flags", "environ", "dotenv", "url"),
+    ("flag", "environ", "dotenv", "url"),
     [
-        ({"base_url": "https://flag"}, {URL: "https://env"}, {URL: "https://dot", **KEY}, "https://flag"),
-        ({"base_url": None}, {URL: "https://env"}, {URL: "https://dot", **KEY}, "https://env"),
-        ({}, {URL: "https://env", **KEY}, {}, "https://env"),
-        ({}, {URL: ""}, {URL: "https://dot", "VIDEODB_API_KEY": "k"}, "https://dot"),
-        ({}, {"VIDEO_DB_API_KEY": ""}, {URL: "https://dot", **KEY}, "https://dot"),
-        ({}, KEY, {URL: "https://dot"}, DEFAULT_BASE_URL),
-        ({}, KEY, {URL: "https://dot", "VIDEO_DB_API_KEY": ""}, DEFAULT_BASE_URL),
-        ({}, {"VIDEO_DB_API_KEY": "mine"}, {URL: "https://dot", **KEY}, DEFAULT_BASE_URL),
-        ({}, KEY, {}, "https://api.videodb.io"),
-        ({"base_url": "https://flag/v1//"}, KEY, {}, "https://flag/v1"),
+        ("https://flag", {URL: "https://env"}, {URL: "https://dot", **KEY}, "https://flag"),
+        (None, {URL: "https://env"}, {URL: "https://dot", **KEY}, "https://env"),
+        (None, {URL: "https://env", **KEY}, {}, "https://env"),
+        (None, {URL: ""}, {URL: "https://dot", "VIDEODB_API_KEY": "k"}, "https://dot"),
+        (None, {"VIDEO_DB_API_KEY": ""}, {URL: "https://dot", **KEY}, "https://dot"),
+        (None, KEY, {URL: "https://dot"}, DEFAULT_BASE_URL),
+        (None, KEY, {URL: "https://dot", "VIDEO_DB_API_KEY": ""}, DEFAULT_BASE_URL),
+        (None, {"VIDEO_DB_API_KEY": "mine"}, {URL: "https://dot", **KEY}, DEFAULT_BASE_URL),
+        (None, KEY, {}, "https://api.videodb.io"),
+        ("https://flag/v1//", KEY, {}, "https://flag/v1"),
     ],
 )
 def test_the_address_of_a_dotenv_counts_only_for_the_key_beside_it(
-    flags: dict[str, Any], environ: dict[str, str], dotenv: dict[str, str], url: str
+    flag: str | None, environ: dict[str, str], dotenv: dict[str, str], url: str
 ) -> None:
-    assert resolve(flags, environ, dotenv, key_from_file=None).base_url == url
+    assert resolve_account(flag, environ, dotenv, key=None).base_url == url
 
 
 def test_a_key_from_a_file_does_not_go_to_the_address_of_a_dotenv() -> None:
-    assert resolve({}, {}, {URL: "https://dot", **KEY}, key_from_file="mine").base_url == DEFAULT_BASE_URL
+    assert resolve_account(None, {}, {URL: "https://dot", **KEY}, key="mine").base_url == DEFAULT_BASE_URL
 
 
 @pytest.mark.parametrize(
@@ -311,4 +328,4 @@ def test_loopback_is_what_cannot_leave_this_machine(host: str | None, loopback: 
 
 
 def test_the_last_pong_proves_a_connection_for_interval_and_timeout() -> None:
-    assert Settings(api_key="k", ping_interval_s=3.0, ping_timeout_s=4.0).stale_after_s == 7.0
+    assert Link(ping_interval_s=3.0, ping_timeout_s=4.0).stale_after_s == 7.0

@@ -9,8 +9,8 @@ from typing import Any
 
 import orjson
 
-from videodb_listen.display import visible
 from videodb_listen.errors import ListenError
+from videodb_listen.text import visible
 
 
 class TextFormatter(logging.Formatter):

@@ -9,7 +9,7 @@ import contextlib
 import socket
 from collections.abc import Mapping
 
-from videodb_listen.display import visible
+from videodb_listen.text import visible
 
 SIGN_OF_LIFE_S = 1.0
 """Longest time between two signs of life, whatever the watchdog would allow."""

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_random_exponential
 
 from videodb_listen.errors import ConfigurationError, CredentialsRejected, ListenError, Unavailable
-from videodb_listen.settings import Settings
+from videodb_listen.settings import Link
 
 STABLE_AFTER_S = 30.0
 """A connection that lived this long after its hello was good, even if no event came."""
@@ -38,15 +38,15 @@ class Lost(Unavailable):
 class ReconnectPolicy:
     """Decides, per failure, whether to try again and after how long."""
 
-    def __init__(self, settings: Settings, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._settings = settings
+    def __init__(self, link: Link, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._max_retries = link.max_retries
         self._monotonic = monotonic
         self._established = False
         self._attempts_before = 0  # failures that --max-retries does not count: those before the first connection
         self._rejected_at_s: float | None = None  # the first rejection in a row; None: the last answer was none
-        self._longest_s = max(settings.max_backoff_s, MIN_DELAY_S)
+        self._longest_s = max(link.max_backoff_s, MIN_DELAY_S)
         self._jitter = wait_random_exponential(
-            multiplier=max(settings.min_backoff_s, MIN_DELAY_S), max=self._longest_s, min=MIN_DELAY_S
+            multiplier=max(link.min_backoff_s, MIN_DELAY_S), max=self._longest_s, min=MIN_DELAY_S
         )
 
     def connected(self) -> None:
@@ -106,7 +106,7 @@ class ReconnectPolicy:
         return call.attempt_number - self._attempts_before
 
     def _exhausted(self, call: RetryCallState) -> bool:
-        limit = self._settings.max_retries
+        limit = self._max_retries
         return limit is not None and self._established and self._failures(call) > limit
 
     def _give_up(self, call: RetryCallState) -> None:

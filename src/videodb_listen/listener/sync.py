@@ -10,7 +10,8 @@ import asyncio
 import os
 from collections.abc import Callable
 
-from videodb_listen.settings import Settings
+from videodb_listen.settings import Disk
+from videodb_listen.system.files import sync_content
 
 AGAIN_S = 1.0
 """Between tries while no descriptor is free."""
@@ -22,11 +23,11 @@ class Syncer:
     `synced_to` is the offset in bytes that the last good sync covered. `on_failure` gets the OSError of a bad one.
     """
 
-    def __init__(self, descriptor: int, settings: Settings, on_failure: Callable[[OSError], None]) -> None:
+    def __init__(self, descriptor: int, disk: Disk, on_failure: Callable[[OSError], None]) -> None:
         self.synced_to = 0
         self._descriptor = descriptor
-        self._wanted = settings.fsync != "never"
-        self._delay_s = 0.0 if settings.fsync == "always" else settings.fsync_interval_s
+        self._wanted = disk.fsync != "never"
+        self._delay_s = 0.0 if disk.fsync == "always" else disk.fsync_interval_s
         self._on_failure = on_failure
         self._loop = asyncio.get_running_loop()
         self._due: asyncio.TimerHandle | None = None
@@ -83,15 +84,10 @@ class Syncer:
             self.wrote()
 
 
-def fdatasync(descriptor: int) -> None:
-    """Force the content of `descriptor` onto the disk; fsync where the platform, macOS, has nothing less."""
-    (os.fdatasync if hasattr(os, "fdatasync") else os.fsync)(descriptor)
-
-
 def _sync(descriptor: int) -> int:
     """Sync; the size in bytes that is now certain to be on the disk."""
     size = os.fstat(descriptor).st_size
-    fdatasync(descriptor)
+    sync_content(descriptor)
     return size
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from videodb_listen.errors import ConfigurationError, CredentialsRejected, ListenError, SinkError, Unavailable
 from videodb_listen.listener.reconnect import Lost, ReconnectPolicy
-from videodb_listen.settings import Settings
+from videodb_listen.settings import Link
 
 FLOOR_S = 0.25
 
@@ -19,7 +19,7 @@ FLOOR_S = 0.25
 class Run:
     """A policy whose attempts fail as scripted, while a fake clock runs through the pauses."""
 
-    settings: Settings = field(default_factory=lambda: Settings(api_key="k"))
+    settings: Link = field(default_factory=lambda: Link())
     now_s: float = 0.0
     delays: list[float] = field(default_factory=list)
     announced: list[tuple[ListenError, float]] = field(default_factory=list)
@@ -44,8 +44,8 @@ class Run:
         await policy.retrying(pause=pause, announce=lambda exc, s: self.announced.append((exc, s)))(attempt)
 
 
-async def delays_after(*script: Exception, settings: Settings | None = None) -> list[float]:
-    run = Run(settings or Settings(api_key="k"))
+async def delays_after(*script: Exception, settings: Link | None = None) -> list[float]:
+    run = Run(settings or Link())
     await run.through(iter(script))
     assert len(run.delays) == len(script)
     return run.delays
@@ -71,7 +71,7 @@ async def test_delay_n_lies_between_the_floor_and_the_doubled_bound_and_uses_all
     min_s: float, max_s: float
 ) -> None:
     random.seed(20260302)
-    settings = Settings(api_key="k", min_backoff_s=min_s, max_backoff_s=max_s)
+    settings = Link(min_backoff_s=min_s, max_backoff_s=max_s)
     series = [await delays_after(*(Unavailable("no") for _ in range(9)), settings=settings) for _ in range(300)]
     for n, delays in enumerate(zip(*series, strict=True)):
         ceiling_s = max(FLOOR_S, min(max_s, max(min_s, FLOOR_S) * 2**n))
@@ -124,7 +124,7 @@ async def test_failures_in_a_row_never_become_a_loop(rng: random.Random, kinds: 
         while run.now_s < within_s:
             yield from (Unavailable("no") if kind else lost() for kind in kinds)
 
-    run = Run(Settings(api_key="k", min_backoff_s=0.001))
+    run = Run(Link(min_backoff_s=0.001))
     await run.through(script(run))
     dialled = [at_s for at_s in run.attempts_at_s if at_s <= within_s]
     assert len(dialled) <= 1 + within_s / FLOOR_S
@@ -161,7 +161,7 @@ async def test_a_server_cannot_ask_for_less_than_the_floor(asked_s: float | None
 @pytest.mark.parametrize("before", [0, 1, 20])
 @pytest.mark.parametrize("limit", [0, 1, 3])
 async def test_max_retries_counts_failures_in_a_row_after_the_first_connection(limit: int, before: int) -> None:
-    run = Run(Settings(api_key="k", max_retries=limit))
+    run = Run(Link(max_retries=limit))
     early = [Unavailable("too early") for _ in range(before)]
     script = iter([*early, lost(), *(Unavailable(f"late {n}") for n in range(50))])
     with pytest.raises(Unavailable, match=f"gave up after {limit + 1} failures") as failure:
@@ -171,7 +171,7 @@ async def test_max_retries_counts_failures_in_a_row_after_the_first_connection(l
 
 
 async def test_max_retries_counts_anew_after_a_stable_connection() -> None:
-    run = Run(Settings(api_key="k", max_retries=2))
+    run = Run(Link(max_retries=2))
     script = iter([lost(), lost(), stable(), lost(), *(Unavailable("no") for _ in range(9))])
     with pytest.raises(Unavailable, match="gave up after 3 failures"):
         await run.through(script)
@@ -196,7 +196,7 @@ async def test_a_rejection_before_the_first_connection_ends_it_at_once(rejection
 
 @pytest.mark.parametrize("rejection", REJECTIONS)
 async def test_a_rejection_later_is_doubted_for_ten_minutes_at_the_longest_delay(rejection: ListenError) -> None:
-    run = Run(Settings(api_key="k", max_backoff_s=45.0))
+    run = Run(Link(max_backoff_s=45.0))
     with pytest.raises(ListenError) as failure:
         await run.through(iter([stable(), *[rejection] * 100]))
     assert failure.value is rejection
@@ -207,7 +207,7 @@ async def test_a_rejection_later_is_doubted_for_ten_minutes_at_the_longest_delay
 
 @pytest.mark.parametrize("rejection", REJECTIONS)
 async def test_a_rejection_is_not_asked_about_in_a_loop_either(rejection: ListenError) -> None:
-    settings = Settings(api_key="k", min_backoff_s=0.001, max_backoff_s=0.001)
+    settings = Link(min_backoff_s=0.001, max_backoff_s=0.001)
     assert await delays_after(stable(), *[rejection] * 9, settings=settings) == [FLOOR_S] * 10
 
 

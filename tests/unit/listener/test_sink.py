@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from videodb_listen import settings
 from videodb_listen.errors import DirectoryUnusable, SinkError
 from videodb_listen.listener import sink as sink_module
 from videodb_listen.listener.sink import Sink
 from videodb_listen.paths import Layout
-from videodb_listen.settings import Settings
 
 NOW_S = 1772446530.0
 LIMIT_S = 10.0
@@ -33,7 +33,7 @@ class Opened:
     """An open sink, and what it has told its owner."""
 
     layout: Layout
-    settings: Settings = field(default_factory=lambda: Settings(api_key="k", fsync="never"))
+    disk: settings.Disk = field(default_factory=lambda: settings.Disk(fsync="never"))
     held: bool = False
     full: int = 0
     failures: list[SinkError] = field(default_factory=list)
@@ -44,7 +44,8 @@ class Opened:
         self.failed = asyncio.Event()
         self.sink = Sink(
             self.layout,
-            self.settings,
+            self.disk,
+            settings.Rotation(),
             shared=False,
             now=lambda: NOW_S,
             on_full=self._on_full,
@@ -203,7 +204,7 @@ async def test_a_refused_write_is_tried_again_by_itself(
     layout: Layout, disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sink_module, "RETRY_S", 0.001)
-    opened = Opened(layout, Settings(api_key="k", fsync="never", memory_limit_bytes=1))
+    opened = Opened(layout, settings.Disk(fsync="never", memory_limit_bytes=1))
     disk.script = [refusal(errno.ENOSPC)] * 4
     opened.append(*lines(3))
     assert not opened.sink.room.is_set()
@@ -249,7 +250,7 @@ async def test_a_full_disk_is_said_once_and_again_when_it_fills_anew(
 async def test_the_daemon_is_told_once_when_memory_is_full_and_sees_when_there_is_room(
     layout: Layout, disk: Disk
 ) -> None:
-    opened = Opened(layout, Settings(api_key="k", fsync="never", memory_limit_bytes=100))
+    opened = Opened(layout, settings.Disk(fsync="never", memory_limit_bytes=100))
     disk.for_ever = refusal(errno.ENOSPC)
     assert opened.sink.room.is_set()
     opened.append(*lines(50))
@@ -270,7 +271,7 @@ async def test_the_daemon_is_told_once_when_memory_is_full_and_sees_when_there_i
 
 
 async def test_a_burst_that_the_disk_takes_does_not_fill_the_memory(layout: Layout, disk: Disk) -> None:
-    opened = Opened(layout, Settings(api_key="k", fsync="never", memory_limit_bytes=100))
+    opened = Opened(layout, settings.Disk(fsync="never", memory_limit_bytes=100))
     opened.append(*lines(1000))
     assert opened.full == 0
     assert opened.sink.room.is_set()
@@ -279,7 +280,7 @@ async def test_a_burst_that_the_disk_takes_does_not_fill_the_memory(layout: Layo
 
 
 async def test_an_io_error_ends_the_recording_and_names_the_last_good_sync(layout: Layout, disk: Disk) -> None:
-    opened = Opened(layout, Settings(api_key="k", fsync="interval", fsync_interval_s=0.001))
+    opened = Opened(layout, settings.Disk(fsync="interval", fsync_interval_s=0.001))
     synced = await syncs_of(opened, *lines(4))
     disk.script = [refusal(errno.EIO)]
     opened.append(*lines(1))
@@ -406,24 +407,24 @@ async def test_a_file_that_cannot_be_emptied_is_a_failure_of_the_sink(
         await opened.sink.close()
 
 
-async def test_a_file_that_was_set_aside_is_not_emptied(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_file_that_was_renamed_is_not_emptied(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     layout.events.write_bytes(b'{"old":1}\n')
     opened = Opened(layout, held=True)
-    aside = layout.events.rename(layout.directory / "aside")
+    moved = layout.events.rename(layout.directory / "moved")
 
     def full(*_: object, **__: object) -> int:
         raise DirectoryUnusable("no room", fix="make room")
 
-    monkeypatch.setattr("videodb_listen.listener.file.open_file", full)
+    monkeypatch.setattr("videodb_listen.listener.events_file.open_private", full)
     with pytest.raises(SinkError, match="belongs to another file, or to none"):
         opened.sink.clear()
-    assert aside.read_bytes() == b'{"old":1}\n'
+    assert moved.read_bytes() == b'{"old":1}\n'
     with pytest.raises(SinkError):
         await opened.sink.close()
 
 
 async def test_held_lines_never_leave_the_daemon_without_room_to_connect(layout: Layout) -> None:
-    opened = Opened(layout, Settings(api_key="k", fsync="never", memory_limit_bytes=100), held=True)
+    opened = Opened(layout, settings.Disk(fsync="never", memory_limit_bytes=100), held=True)
     opened.append(*lines(50))
     try:
         assert opened.sink.room.is_set()  # without a connection there is no clear(), without room no connection
@@ -466,7 +467,7 @@ def open_files() -> int:
 async def test_the_old_file_is_synced_and_closed_when_a_new_one_is_opened(
     layout: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened = Opened(layout, Settings(api_key="k", fsync="interval", fsync_interval_s=3600))
+    opened = Opened(layout, settings.Disk(fsync="interval", fsync_interval_s=3600))
     opened.append(*lines(1))
     await turn()
     synced: list[os.stat_result] = []
@@ -496,7 +497,8 @@ async def test_a_file_that_cannot_be_opened_anew_is_said_and_the_old_one_is_kept
 async def test_reopening_before_the_file_is_open_does_nothing(layout: Layout) -> None:
     sink = Sink(
         layout,
-        Settings(api_key="k"),
+        settings.Disk(),
+        settings.Rotation(),
         shared=False,
         now=lambda: NOW_S,
         on_full=lambda: None,
@@ -570,7 +572,7 @@ async def syncs(monkeypatch: pytest.MonkeyPatch) -> Syncs:
 
 
 async def test_always_syncs_once_for_each_batch(layout: Layout, syncs: Syncs) -> None:
-    opened = Opened(layout, Settings(api_key="k", fsync="always"))
+    opened = Opened(layout, settings.Disk(fsync="always"))
     for batch in (1, 2, 3):
         opened.append(*lines(10))
         await syncs.one()
@@ -588,7 +590,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 async def test_interval_syncs_later_and_what_is_left_at_the_end(layout: Layout, syncs: Syncs) -> None:
-    opened = Opened(layout, Settings(api_key="k", fsync="interval", fsync_interval_s=3600))
+    opened = Opened(layout, settings.Disk(fsync="interval", fsync_interval_s=3600))
     for line in lines(5):
         opened.append(line)
         await turn()
@@ -598,7 +600,7 @@ async def test_interval_syncs_later_and_what_is_left_at_the_end(layout: Layout, 
 
 
 async def test_interval_syncs_by_itself(layout: Layout, syncs: Syncs) -> None:
-    opened = Opened(layout, Settings(api_key="k", fsync="interval", fsync_interval_s=0.001))
+    opened = Opened(layout, settings.Disk(fsync="interval", fsync_interval_s=0.001))
     opened.append(*lines(5))
     await syncs.one()
     await opened.sink.close()
@@ -606,7 +608,7 @@ async def test_interval_syncs_by_itself(layout: Layout, syncs: Syncs) -> None:
 
 
 async def test_never_syncs_never(layout: Layout, syncs: Syncs) -> None:
-    opened = Opened(layout, Settings(api_key="k", fsync="never"))
+    opened = Opened(layout, settings.Disk(fsync="never"))
     opened.append(*lines(5))
     await turn()
     await opened.sink.close()
@@ -615,13 +617,13 @@ async def test_never_syncs_never(layout: Layout, syncs: Syncs) -> None:
 
 @pytest.mark.parametrize("fsync", ["always", "interval"])
 async def test_what_was_not_written_to_is_not_synced(layout: Layout, syncs: Syncs, fsync: str) -> None:
-    opened = Opened(layout, Settings(api_key="k", fsync=fsync))
+    opened = Opened(layout, settings.Disk(fsync=fsync))
     await opened.sink.close()
     assert syncs.count == 0
 
 
 async def test_one_sync_runs_at_a_time_and_the_next_covers_what_came_meanwhile(layout: Layout, syncs: Syncs) -> None:
-    opened = Opened(layout, Settings(api_key="k", fsync="always"))
+    opened = Opened(layout, settings.Disk(fsync="always"))
     syncs.gate.clear()
     opened.append(*lines(1))
     await syncs.one()
@@ -637,7 +639,7 @@ async def test_one_sync_runs_at_a_time_and_the_next_covers_what_came_meanwhile(l
 
 
 async def test_a_sync_that_fails_ends_the_recording(layout: Layout, syncs: Syncs) -> None:
-    opened = Opened(layout, Settings(api_key="k", fsync="always"))
+    opened = Opened(layout, settings.Disk(fsync="always"))
     syncs.failure = refusal(errno.EIO)
     opened.append(*lines(1))
     async with asyncio.timeout(LIMIT_S):
@@ -651,7 +653,7 @@ async def test_a_sync_that_fails_ends_the_recording(layout: Layout, syncs: Syncs
 
 
 async def test_a_last_sync_that_fails_is_raised(layout: Layout, syncs: Syncs) -> None:
-    opened = Opened(layout, Settings(api_key="k", fsync="interval", fsync_interval_s=3600))
+    opened = Opened(layout, settings.Disk(fsync="interval", fsync_interval_s=3600))
     syncs.failure = refusal(errno.EIO)
     opened.append(*lines(1))
     with pytest.raises(SinkError, match=r"sync of .* failed: Input/output error"):
@@ -674,7 +676,7 @@ def test_no_order_of_short_and_refused_writes_loses_doubles_or_mixes_a_line(
 ) -> None:
     async def scenario(layout: Layout, patch: pytest.MonkeyPatch) -> None:
         disk = Disk(patch, layout)
-        opened = Opened(layout, Settings(api_key="k", fsync="never", memory_limit_bytes=limit))
+        opened = Opened(layout, settings.Disk(fsync="never", memory_limit_bytes=limit))
         disk.script = list(script)
         numbered: Iterator[bytes] = iter(lines(100))
         appended = b""

@@ -1,0 +1,1 @@
+"""The VideoDB API over HTTP: sessions, streams, indexes, pages of records."""

@@ -1,0 +1,129 @@
+"""What an answer of the API means: its envelope, and which of our errors a refusal is.
+
+Pure. `{"success": true, "data": ...}` is an answer; `success: false` is an error whatever the HTTP status
+(openapi.yaml of the official SDK, components.Error).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from videodb_listen.errors import ConfigurationError, CredentialsRejected, ListenError, RequestRefused, Unavailable
+from videodb_listen.settings import checked_url
+from videodb_listen.text import Secrets, shorten, visible
+from videodb_listen.units import parse_retry_after
+
+REFUSALS = frozenset({400, 404, 409, 422})
+"""Asking again brings the same answer. Everything else that is no success may pass, but for the credentials."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One HTTP answer, read to its end."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def unwrap(answer: Answer, secrets: Secrets) -> dict[str, Any]:
+    """The envelope in `answer`; its messages are shown without `secrets`.
+
+    Raises CredentialsRejected, RequestRefused or Unavailable, each with its `http_status`.
+    """
+    if not 200 <= answer.status < 300:
+        raise _failure(answer, _message(answer.body, secrets))
+    if answer.status == 204:
+        return {}
+    try:
+        envelope = orjson.loads(answer.body)
+    except orjson.JSONDecodeError:
+        raise _at(
+            answer.status, Unavailable(f"the API answered {answer.status} with a body that is not JSON")
+        ) from None
+    if not isinstance(envelope, dict):
+        raise _at(answer.status, Unavailable(f"the API answered {answer.status} without success"))
+    if envelope.get("success") is False:
+        said = f"the API answered {answer.status} without success{_message(answer.body, secrets)}"
+        raise _at(answer.status, RequestRefused(said))
+    return envelope
+
+
+def job_of(envelope: Mapping[str, Any]) -> str | None:
+    """The address at which to ask for the result, "" when none is awaited; None when `envelope` is the result.
+
+    A job is either `sync`, then the caller waits for it, or `async`, then nobody does (`request_type`).
+    """
+    if envelope.get("status") != "processing":
+        return None
+    data = envelope.get("data")
+    address = data.get("output_url") if isinstance(data, dict) else None
+    return address if isinstance(address, str) and envelope.get("request_type") != "async" else ""
+
+
+def result_of(envelope: Mapping[str, Any], secrets: Secrets) -> Mapping[str, Any] | None:
+    """What a job's address says in the end, None while the job is at work.
+
+    Raises RequestRefused when the job has failed; its message is shown without `secrets`.
+    """
+    if envelope.get("status") in ("processing", "in progress"):
+        return None
+    response = envelope.get("response")
+    result = response if isinstance(response, dict) else envelope
+    if result.get("success") is False or result.get("status") == "failed":
+        raise RequestRefused(f"the job failed{said_in(result, secrets, 'message')}")
+    return result
+
+
+def checked_sent(name: str, url: str, secure: str, plain: str) -> str:
+    """`url`, which the API sent as `name`, unless it would send a secret in the clear: that is Unavailable."""
+    try:
+        return checked_url(url, secure, plain)
+    except ConfigurationError as exc:
+        raise Unavailable(f"the API sent a {name} that is refused: {exc.message}") from None
+
+
+def said_in(data: object, secrets: Secrets, *keys: str) -> str:
+    """What the server says for people in these fields of `data`, as `: text: text`; "" when it says nothing there.
+
+    Short, on one line, and without `secrets`. `data` itself may be the text.
+    """
+    found = [data.get(key) for key in keys] if isinstance(data, Mapping) else [data]
+    said = [text.strip() for text in found if isinstance(text, str)]
+    return "".join(": " + shorten(visible(secrets.redact(text)), 200) for text in said if text)
+
+
+def _message(body: bytes, secrets: Secrets) -> str:
+    with contextlib.suppress(orjson.JSONDecodeError):
+        envelope = orjson.loads(body)
+        return said_in(envelope, secrets, "message") if isinstance(envelope, dict) else ""
+    return ""
+
+
+def _failure(answer: Answer, message: str) -> ListenError:
+    """The error for a status that is no success, grouped by who can mend it."""
+    said = f"the API answered {answer.status}{message}"
+    match answer.status:
+        case 401 | 403:
+            error: ListenError = CredentialsRejected(said, fix="check VIDEO_DB_API_KEY and what the key may do")
+        case status if status in REFUSALS:
+            error = RequestRefused(said)
+        case 402:
+            error = Unavailable(said, fix="top up the account's credits")
+        case status if 300 <= status < 400:
+            error = Unavailable(
+                f"{said}, a redirect, which is not followed", fix="set VIDEO_DB_API to the final address"
+            )
+        case _:
+            error = Unavailable(said, retry_after_s=parse_retry_after(answer.headers))
+    return _at(answer.status, error)
+
+
+def _at(status: int, error: ListenError) -> ListenError:
+    error.http_status = status
+    return error

@@ -1,0 +1,1 @@
+"""A recording from its creation to its export, and what is made of its streams."""

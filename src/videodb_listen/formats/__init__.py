@@ -1,0 +1,1 @@
+"""Events written down for people and other programs. Pure."""

@@ -1,0 +1,226 @@
+"""A connection that websockets holds; its only importer.
+
+Frames are taken as bytes, in order, and handed to `deliver` at once: `recv()` does not suspend while its buffer holds
+frames, so a whole read of the socket is delivered in one turn of the loop and the library's buffer never grows beyond
+one read (256 KiB) and one frame. Taking text as bytes matters: decoding in the library ends the connection at the first
+invalid UTF-8 and loses the good frames behind it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterator
+from urllib.parse import urlsplit
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import (
+    ConnectionClosed,
+    InvalidHandshake,
+    InvalidProxyStatus,
+    InvalidStatus,
+    ProxyError,
+    WebSocketException,
+)
+from websockets.frames import CloseCode
+from websockets.protocol import State
+
+from videodb_listen.errors import PROXY_FIX, TLS_FIX, ConfigurationError, Unavailable
+from videodb_listen.line import hello_id
+from videodb_listen.realtime.connection import Connection, Ended
+from videodb_listen.settings import Link
+from videodb_listen.text import Secrets, one_line, visible
+from videodb_listen.units import format_duration, parse_retry_after
+from videodb_listen.version import __version__
+
+OPEN_TIMEOUT_S = 10.0  # for TCP, TLS and the upgrade together
+
+MAX_QUEUE_FRAMES = 4096
+"""Reading pauses above this many undelivered frames. The library's 16 would pause in every burst, and what then sits
+in the kernel is lost when the server resets the connection (measured: 547 of 1,500 frames, none with 4,096)."""
+
+NOTICED_WITHIN_S = 0.5  # how long the end of a connection that the server does not finish may stay unnoticed
+
+PATIENCE_S = 2.0
+"""For a server that has sent its Close, or broken the protocol, to hang up: a good one does at once."""
+
+MAX_UNREAD_BYTES = 1 << 20
+"""What may wait for a server that does not read: our frames are pings, pongs and one Close."""
+
+_SILENT = logging.getLogger("videodb_listen.wire")  # at DEBUG the library logs requests, and the URL is a secret
+_SILENT.disabled = True
+
+
+class WebsocketsConnection:
+    """A `Connection`; what its methods promise is said there."""
+
+    def __init__(self, socket: ClientConnection, connection_id: str, link: Link, secrets: Secrets) -> None:
+        self.connection_id = connection_id
+        self._secrets = secrets
+        self._socket = socket
+        self._link = link
+        self._cut: str | None = None  # why we ended it ourselves; None: we did not
+        self._closing = False
+
+    def __repr__(self) -> str:
+        return f"<Connection {self.connection_id} {self._socket.state.name}>"
+
+    async def read(self, deliver: Callable[[bytes], None], on_pong: Callable[[float], None]) -> Ended:
+        """Deliver until the end; `deliver` is called once a frame, on the path of every event."""
+        beside = [asyncio.create_task(self._keepalive(on_pong)), asyncio.create_task(self._watch())]
+        receive = self._socket.recv
+        try:
+            while True:
+                deliver(await receive(decode=False))
+        except ConnectionClosed as exc:
+            return self._ended(exc)
+        finally:
+            for task in beside:
+                task.cancel()
+
+    async def prove(self, timeout_s: float) -> float | None:
+        """Ping, and cut a connection that does not answer."""
+        with contextlib.suppress(ConnectionClosed):
+            try:
+                async with asyncio.timeout(timeout_s):
+                    return await (await self._socket.ping())
+            except TimeoutError:
+                if not self._closing:
+                    self.cut(f"no pong within {format_duration(timeout_s)}")
+        return None
+
+    async def close(self) -> bool:
+        """Send Close, and wait `drain_s` for the answer."""
+        self._closing = True
+        try:
+            async with asyncio.timeout(self._link.drain_s):
+                await self._socket.close()
+        except TimeoutError:  # the library's own limit begins only when the Close could be sent
+            self._socket.transport.abort()
+            return False
+        return self._socket.close_code != CloseCode.ABNORMAL_CLOSURE
+
+    def cut(self, reason: str) -> None:
+        """Abort the transport: the library delivers what it holds."""
+        self._cut = self._cut or reason
+        self._socket.transport.abort()
+
+    async def _keepalive(self, on_pong: Callable[[float], None]) -> None:
+        """Ping at intervals. Ours, not the library's: the daemon publishes when the last pong came."""
+        while (latency_s := await self.prove(self._link.ping_timeout_s)) is not None:
+            on_pong(latency_s)
+            await asyncio.sleep(self._link.ping_interval_s)
+
+    async def _watch(self) -> None:
+        """End a connection that the library has given up, or whose server only sends.
+
+        After a breach, or the server's Close, the library waits for the server to hang up, however long that takes; a
+        bad one never does. What a server does not read piles up here.
+        """
+        transport = self._socket.transport
+        while True:
+            await asyncio.sleep(NOTICED_WITHIN_S)
+            if transport.get_write_buffer_size() > MAX_UNREAD_BYTES:
+                self.cut("the server does not read what it is sent")
+            if self._socket.state is not State.OPEN and not self._closing:
+                await asyncio.sleep(PATIENCE_S)
+                transport.abort()
+
+    def _ended(self, exc: ConnectionClosed) -> Ended:
+        if self._cut is not None:
+            return Ended(self._cut)
+        return _describe(exc, self._secrets)
+
+
+class _Connect(connect):
+    """`connect` without redirects: the URL was checked, what it points to was not."""
+
+    def process_redirect(self, exc: Exception) -> Exception:
+        return exc
+
+
+@contextlib.asynccontextmanager
+async def open_connection(
+    url: str, link: Link, deliver: Callable[[bytes], None], secrets: Secrets
+) -> AsyncIterator[Connection]:
+    """Connect to `url` and wait for the hello; on leaving, whatever is left of the connection is cut.
+
+    Frames that come before the hello go to `deliver`: they are events. What the server says is shown without `secrets`.
+    Raises Unavailable when there is no connection, no upgrade, no hello in time, or an id that no file should hold.
+    """
+    with _translated():
+        socket = await _Connect(
+            url,
+            open_timeout=OPEN_TIMEOUT_S,
+            close_timeout=link.drain_s,
+            ping_interval=None,
+            max_size=link.max_frame_bytes,
+            max_queue=MAX_QUEUE_FRAMES,
+            proxy=None
+            if urlsplit(url).scheme == "ws"
+            else True,  # in the clear to loopback only, and not through a proxy
+            user_agent_header=f"videodb-listen/{__version__}",
+            logger=_SILENT,
+        )
+    try:
+        connection_id = await _hello(socket, link.hello_timeout_s, deliver, secrets)
+        yield WebsocketsConnection(socket, connection_id, link, secrets)
+    finally:
+        socket.transport.abort()
+
+
+async def _hello(socket: ClientConnection, timeout_s: float, deliver: Callable[[bytes], None], secrets: Secrets) -> str:
+    try:
+        async with asyncio.timeout(timeout_s):
+            while (connection_id := hello_id(frame := await socket.recv(decode=False))) is None:
+                deliver(frame)
+    except TimeoutError:
+        raise Unavailable(f"the server sent no connection id within {format_duration(timeout_s)}") from None
+    except ConnectionClosed as exc:
+        raise Unavailable(f"closed before a connection id came: {_describe(exc, secrets).reason}") from None
+    except ValueError as exc:
+        raise Unavailable(f"the server's {exc}") from None
+    return connection_id
+
+
+def _describe(exc: ConnectionClosed, secrets: Secrets) -> Ended:
+    """How the library says a connection ended, in terms of who ended it; the server's words without `secrets`."""
+    ours = exc.sent if exc.rcvd is None or not exc.rcvd_then_sent else None
+    if ours is not None and ours.code == CloseCode.MESSAGE_TOO_BIG:
+        return Ended("a frame over the limit", refused=visible(ours.reason))
+    if ours is not None and ours.code != CloseCode.NORMAL_CLOSURE:
+        return Ended(f"the server broke the protocol: {visible(ours.reason)}")
+    if exc.rcvd is not None:
+        said = visible(secrets.redact(exc.rcvd.reason))
+        return Ended(f"the server closed with {exc.rcvd.code}{': ' * bool(said)}{said}", int(exc.rcvd.code))
+    return Ended("dropped without a Close" + (f": {one_line(exc.__cause__)}" if exc.__cause__ else ""))
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    """The library's exceptions as Unavailable. Their own text is used only where it cannot hold the URL."""
+    try:
+        yield
+    except InvalidStatus as exc:
+        raise Unavailable(
+            f"the WebSocket upgrade was refused with {exc.response.status_code}",
+            retry_after_s=parse_retry_after(exc.response.headers),
+        ) from None
+    except TimeoutError:
+        raise Unavailable(f"no WebSocket within {OPEN_TIMEOUT_S:.0f}s") from None
+    except ssl.SSLError as exc:
+        raise Unavailable(f"no trust in the WebSocket's server: {one_line(exc)}", fix=TLS_FIX) from None
+    except OSError as exc:
+        raise Unavailable(f"the WebSocket could not be reached: {one_line(exc)}") from None
+    except ImportError as exc:
+        raise ConfigurationError(f"the proxy needs a package: {one_line(exc)}", fix=PROXY_FIX) from None
+    except ValueError as exc:
+        raise Unavailable(f"the WebSocket's address is not usable: {type(exc).__name__}") from None
+    except InvalidProxyStatus as exc:
+        raise Unavailable(f"the proxy refused with {exc.response.status_code}", fix=PROXY_FIX) from None
+    except ProxyError as exc:
+        raise Unavailable(f"the proxy refused: {type(exc).__name__}", fix=PROXY_FIX) from None
+    except (InvalidHandshake, WebSocketException) as exc:
+        raise Unavailable(f"the WebSocket handshake failed: {type(exc).__name__}") from None

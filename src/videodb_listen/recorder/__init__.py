@@ -1,0 +1,1 @@
+"""The recorder on this machine: a process that is given commands."""
