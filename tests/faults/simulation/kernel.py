@@ -203,8 +203,9 @@ def _fcntl(number: int, command: int, argument: int = 0) -> int:
 class _Raw(io.RawIOBase):
     """A file object on a descriptor of the simulation."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, *, closes: bool) -> None:
         self._number = number
+        self._closes = closes
 
     def fileno(self) -> int:
         return self._number
@@ -230,7 +231,7 @@ class _Raw(io.RawIOBase):
         return _write(self._number, bytes(data))
 
     def close(self) -> None:
-        if not self.closed and self._number in _files:
+        if self._closes and not self.closed and self._number in _files:
             _close(self._number)
         super().close()
 
@@ -243,10 +244,12 @@ _MODES = {
 }
 
 
-def _open_object(file: Any, mode: str = "r", buffering: int = -1, encoding: str | None = None, *rest: Any) -> Any:
+def _open_object(
+    file: Any, mode: str = "r", buffering: int = -1, encoding: str | None = None, *rest: Any, closefd: bool = True
+) -> Any:
     """open(3) for a path or a descriptor of the simulation."""
     number = file if isinstance(file, int) else _open(file, _MODES[mode[0]], 0o666)
-    raw = _Raw(number)
+    raw = _Raw(number, closes=closefd)
     if "b" in mode and buffering == 0:
         return raw
     buffered: Any = io.BufferedReader(raw) if mode[0] == "r" else io.BufferedWriter(raw)
@@ -361,8 +364,9 @@ def _by_path(real: Call, simulated: Call) -> Call:
 
 
 def _by_descriptor(real: Call, simulated: Call) -> Call:
-    def call(number: Any, *args: Any) -> Any:
-        return simulated(number, *args) if type(number) is int and number > _FIRST else real(number, *args)
+    def call(number: Any, *args: Any, **options: Any) -> Any:
+        ours = type(number) is int and number > _FIRST
+        return simulated(number, *args, **options) if ours else real(number, *args, **options)
 
     return call
 
@@ -371,7 +375,7 @@ def _by_either(real: Call, simulated: Call) -> Call:
     by_path, by_descriptor = _by_path(real, simulated), _by_descriptor(real, simulated)
 
     def call(file: Any, *args: Any, **options: Any) -> Any:
-        return by_descriptor(file, *args, *options.values()) if type(file) is int else by_path(file, *args, **options)
+        return (by_descriptor if type(file) is int else by_path)(file, *args, **options)
 
     return call
 

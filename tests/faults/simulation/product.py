@@ -18,9 +18,12 @@ from unittest import mock
 
 from faults.simulation import kernel
 from faults.simulation.oracle import Expects
-from videodb_listen import event, realtime, settings
-from videodb_listen.listener import clock, daemon, notify, reconnect, report, sink, stdio
+from videodb_listen import line, settings
+from videodb_listen.api.http import Api
+from videodb_listen.listener import announce, daemon, notify, publish, reconnect, sink, stdio
 from videodb_listen.paths import Layout
+from videodb_listen.realtime.by_websockets import WebsocketsConnection
+from videodb_listen.system import clock
 
 EXPECTS: Expects = "live only"
 """What the daemon of today can be held to: `everything`, once it recovers what it has missed."""
@@ -49,9 +52,9 @@ class _Stdout(stdio.Stdout):
 async def record(directory: str, base_url: str, options: Mapping[str, str], *, clear: bool) -> None:
     """Run the daemon as `run` does. `options` are those of its environment, without the prefix: {"DRAIN": "1s"}."""
     environment = {f"VIDEODB_LISTEN_{name}": value for name, value in options.items()}
-    given = settings.resolve({"base_url": base_url}, environment, {}, key_from_file=KEY)
-    outside = report.Outside(stdout=_Stdout(), notifier=notify.Notifier({}), on_connected=lambda _: None)
-    await daemon.run(given, Layout(Path(directory)), outside, clear=clear)
+    outside = announce.Outside(stdout=_Stdout(), notifier=notify.Notifier({}), on_connected=lambda _: None)
+    api, given = Api(settings.Account(base_url, KEY)), settings.resolve({}, environment)
+    await daemon.run(api, given, Layout(Path(directory)), outside, clear=clear)
 
 
 class _Heard(logging.Handler):
@@ -110,7 +113,7 @@ def _functions() -> Iterator[Any]:
 # -- seeded bugs: what the oracle must find --
 
 
-async def _never_doubted(_connection: realtime.Connection, _timeout_s: float) -> float:
+async def _never_doubted(_connection: WebsocketsConnection, _timeout_s: float) -> float:
     return 0.0
 
 
@@ -123,14 +126,14 @@ def _wall_only(this: clock.Clock) -> float:
 
 
 def _doubled(frame: bytes, received_s: float) -> bytes:
-    return 2 * event.encode_line(frame, received_s)
+    return 2 * line.encode_line(frame, received_s)
 
 
 BUGS: dict[str, Callable[[], Any]] = {
-    "a frozen connection is never doubted": lambda: mock.patch.object(realtime.Connection, "prove", _never_doubted),
+    "a frozen connection is never doubted": lambda: mock.patch.object(WebsocketsConnection, "prove", _never_doubted),
     "delays have no bound": lambda: mock.patch.object(reconnect.ReconnectPolicy, "_delay_s", return_value=1000.0),
     "a full disk drops what waits": lambda: mock.patch.object(sink.Sink, "_refused", _dropped),
-    "gaps are not told": lambda: mock.patch.object(report.Reporter, "_gap", return_value=None),
+    "gaps are not told": lambda: mock.patch.object(publish.Publisher, "_record_gap", return_value=None),
     "stamps follow a clock that is set back": lambda: mock.patch.object(clock.Clock, "now", _wall_only),
     "a line is written twice": lambda: mock.patch.object(daemon, "encode_line", _doubled),
 }
