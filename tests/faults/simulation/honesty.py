@@ -62,14 +62,13 @@ def _gaps(listener: Listener, journal: list[Record], lost: list[Result]) -> Iter
 
     Of a daemon that was killed between `connected` and `gap` there is only the first.
     """
+    ends = {process.ended for process in listener.processes}
     for at, record in enumerate(journal):
+        if record.at in ends or may_be_unsaid(listener, record.at):
+            continue
         old = record.fields.get("previous_ws_id")
         if record.event == "connected" and old is not None:
-            after = journal[at + 1] if at + 1 < len(journal) else None
-            if after is None or may_be_unsaid(listener, record.at):
-                continue
-            if after.event != "connected" or after.fields.get("previous_ws_id") is not None:
-                yield from _told(journal, at, old, record.fields["ws_id"])
+            yield from _told(journal, at, old, record.fields["ws_id"])
     yield from _not_covered(listener, journal, lost)
 
 
