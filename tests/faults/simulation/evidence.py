@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from faults.simulation.faults import FullDisk
+from faults.simulation.faults import Fault, FullDisk, Sleep
 
 if TYPE_CHECKING:
     from faults.simulation.scenario import Listener
@@ -65,13 +65,25 @@ def gathered(listener: Listener) -> Evidence:
 
 
 def full_since(listener: Listener, at: float) -> float | None:
-    """Since when the disk had been full at this time, or a second before; None: it was not."""
-    for strike in listener.run.strikes:
-        if isinstance(strike.fault, FullDisk) and strike.listener is listener:
-            since, until = strike.struck_at, strike.over_at
-            if since is not None and since <= at and (until is None or at <= until + 1.0):
-                return since
+    """Since when the disk had been full at this time, or a second before of being awake; None: it was not."""
+    for since, until in _spans(listener, FullDisk):
+        if since <= at and at - until - _slept_s(listener, until, at) <= 1.0:
+            return since
     return None
+
+
+def _spans(listener: Listener, kind: type[Fault]) -> list[tuple[float, float]]:
+    """When faults of this kind struck a listener, and until when; those that never ended, until the end."""
+    return [
+        (strike.struck_at, listener.run.world.now if strike.over_at is None else strike.over_at)
+        for strike in listener.run.strikes
+        if isinstance(strike.fault, kind) and strike.listener is listener and strike.struck_at is not None
+    ]
+
+
+def _slept_s(listener: Listener, since: float, until: float) -> float:
+    """How long the listener's machine slept between two times."""
+    return sum(max(0.0, min(until, end) - max(since, begin)) for begin, end in _spans(listener, Sleep))
 
 
 def may_be_unsaid(listener: Listener, at: float) -> bool:

@@ -19,6 +19,7 @@ class Manners:
     """What a second start of a transcription does to its binding: `allow` moves it, `ignore` does not, `reject` is
     refused, `duplicate` adds one."""
     unit: str = "ms"  # of live times: `ms`, `s`, or `mixed`: transcripts in seconds, indexes in milliseconds
+    stream_skew_s: float = 0.0  # by how much the clock that streams are timed by is wrong
     live_lag_s: tuple[float, float] = (1.0, 2.0)  # from the end of an utterance to its event
     index_lag_s: tuple[float, float] = (2.0, 5.0)  # from the end of a window to its event
     record_lag_s: tuple[float, float] = (-1.0, 3.0)  # from the event to the record; negative: the record comes first

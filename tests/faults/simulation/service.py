@@ -103,14 +103,15 @@ class Service:
             stored_at = live_at + dice.uniform(0, STRAGGLES_S)
         edited = pipeline.index is None and dice.random() < manners.edited
         stored = f"{text.capitalize()}." if edited else text
-        result = Result(pipeline, _milli(start), _milli(end), text, stored, live_at, max(now, stored_at))
+        result = Result(pipeline, self._said_at(start), self._said_at(end), text, stored, live_at, max(now, stored_at))
         pipeline.results.append(result)
         self.world.at(live_at, self._send, result)
         return result
 
     def interim(self, pipeline: Pipeline, start: float, end: float, text: str) -> None:
         """Send an interim transcript: it is never stored."""
-        self._deliver(pipeline, self._event(pipeline, _milli(start), _milli(end), text, is_final=False), None)
+        times = (self._said_at(start), self._said_at(end))
+        self._deliver(pipeline, self._event(pipeline, *times, text, is_final=False), None)
 
     def _send(self, result: Result) -> None:
         pipeline = result.pipeline
@@ -136,7 +137,6 @@ class Service:
     def _id(self, prefix: str) -> str:
         return f"{prefix}-{self.world.dice.getrandbits(48):012x}"
 
-
-def _milli(at: float) -> float:
-    """A time of the world as the server says it: unix seconds, to the millisecond."""
-    return round(EPOCH + at, 3)
+    def _said_at(self, at: float) -> float:
+        """A time of the world as the server says it: unix seconds, to the millisecond."""
+        return round(EPOCH + at + self.ledger.manners.stream_skew_s, 3)

@@ -93,6 +93,7 @@ def _manners(dice: random.Random, mode: str) -> Manners:
     return Manners(
         rebind=mode,
         unit=dice.choice(("ms", "s", "mixed")),
+        stream_skew_s=dice.choice((0.0, 0.0, 90.0, -90.0)),
         record_lag_s=(least, least + dice.uniform(0.5, 8)),
         edited=dice.choice((0.0, 0.1)),
         newest_first=dice.random() < 0.7,
