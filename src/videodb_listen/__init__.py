@@ -1,9 +1,11 @@
 """Keeps the VideoDB event WebSocket open and appends every event to a JSONL file.
 
-    from videodb_listen import follow, query, read_events, wait_for
+    from videodb_listen import Recording, follow, query, read_events, wait_for
 
     for event in read_events(where=query.channel("transcript") & query.final()):
         print(event["data"]["text"])
+
+    print(Recording("./events").stats().as_dict())
 
     from videodb_listen import CaptureClient, connect
 
@@ -22,10 +24,11 @@ from videodb_listen.version import __version__
 
 if TYPE_CHECKING:
     from videodb_listen.capture import CaptureClient, connect
-    from videodb_listen.reader import Where, follow, query, read_events, wait_for
+    from videodb_listen.reader import Recording, Where, follow, query, read_events, wait_for
 
 __all__ = [
     "CaptureClient",
+    "Recording",
     "Where",
     "__version__",
     "connect",

@@ -2,6 +2,7 @@
 
 ListenError                        status  code
 ├── SessionFailed                       1  session_failed        look at its error, start another session
+├── CannotStop                          1  cannot_stop           stop it by other means
 ├── Usage                               2  usage                 another command line
 ├── NotRunning                          3  not_running           start a listener
 ├── NotConnected                        4  not_connected         wait
@@ -63,6 +64,12 @@ class SessionFailed(ListenError):
     """The capture session, or its export, has failed: what was waited for will not come."""
 
     status, code = 1, "session_failed"
+
+
+class CannotStop(ListenError):
+    """The listener was asked to stop and did not, or may not be asked."""
+
+    status, code = 1, "cannot_stop"
 
 
 class Usage(ListenError):

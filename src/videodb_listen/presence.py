@@ -8,8 +8,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
-import fcntl
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ import orjson
 
 from videodb_listen.errors import DirectoryUnusable
 from videodb_listen.paths import Layout
+from videodb_listen.system import files, locks, processes
 
 STATE_VERSION = 1
 
@@ -52,11 +51,12 @@ class State:
 
 @dataclass(frozen=True)
 class Presence:
-    """What one look at a directory says.
+    """What one look at `directory` says.
 
     `state` is None when no listener ever published one there, or when the one that holds the lock has not yet.
     """
 
+    directory: Path
     held: bool
     state: State | None
     looked_unix_ts: float
@@ -86,6 +86,18 @@ class Presence:
         """Whether a listener is on its way out: it holds the lock a little longer and will not connect again."""
         return self.held and self.state is not None and self.state.phase in ("stopping", "stopped")
 
+    def as_dict(self) -> dict[str, Any]:
+        """The state file's object, corrected by what the lock and the last pong say, and what they say: one shape."""
+        state = dataclasses.asdict(self.state or State())
+        return {
+            **state,
+            "phase": self.phase,
+            "ws_id": state["ws_id"] if self.connected else None,
+            "running": self.held,
+            "connected": self.connected,
+            "directory": str(self.directory),
+        }
+
 
 def look(layout: Layout, now_s: float) -> Presence:
     """The presence in `layout` at `now_s` (unix seconds). Needs no rights beyond reading; changes nothing.
@@ -97,7 +109,7 @@ def look(layout: Layout, now_s: float) -> Presence:
     state = read_state(layout)
     if held and state is not None and not is_of_holder(state, layout):
         state = None
-    return Presence(held, state, now_s)
+    return Presence(layout.directory, held, state, now_s)
 
 
 def live_id(layout: Layout, now_s: float) -> str | None:
@@ -109,28 +121,14 @@ def live_id(layout: Layout, now_s: float) -> str | None:
 
 
 def is_held(layout: Layout) -> bool:
-    """Whether some listener owns the directory.
-
-    flock(2) cannot be asked, only tried: the probe takes a shared lock for an instant, which is why a daemon that
-    starts tries more than once. Raises DirectoryUnusable when it cannot be tried: a lock that we may not read is not a
-    free one.
-    """
+    """Whether some listener owns the directory. Raises DirectoryUnusable when we may not ask."""
     try:
-        descriptor = os.open(layout.lock, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        finally:
-            os.close(descriptor)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except BlockingIOError:
-        return True
+        return locks.is_taken(layout.lock)
     except OSError as exc:
         raise DirectoryUnusable(
             f"cannot tell whether a listener runs: {layout.lock}: {exc.strerror}",
             fix="run it as the user who started the listener" if exc.errno in _FORBIDDEN else "name another directory",
         ) from None
-    return False
 
 
 def is_of_holder(state: State, layout: Layout) -> bool:
@@ -138,42 +136,24 @@ def is_of_holder(state: State, layout: Layout) -> bool:
 
     From another pid namespace, as in a container beside the listener's, we cannot: its pid means nothing here.
     """
-    if state.pid_namespace is not None and state.pid_namespace != pid_namespace():
+    if state.pid_namespace is not None and state.pid_namespace != processes.pid_namespace():
         return True
     return state.pid is not None and holds_lock(state.pid, layout)
-
-
-def pid_namespace() -> int | None:
-    """What tells this process's pid namespace from others, None where the platform has none."""
-    try:
-        return Path("/proc/self/ns/pid").stat().st_ino
-    except OSError:
-        return None
 
 
 def holds_lock(pid: int, layout: Layout) -> bool:
     """Whether process `pid` has the lock file open, as only a listener of this directory has.
 
-    A pid file alone proves nothing: after a crash its number may have gone to somebody else. Where there is no /proc,
-    or the process is another user's, the answer is True: the pid file is all there is.
+    A pid file alone proves nothing: after a crash its number may have gone to somebody else. Where the system does not
+    tell, the answer is True: the pid file is all there is.
     """
-    try:
-        lock = layout.lock.stat()
-        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
-            with contextlib.suppress(FileNotFoundError):
-                if os.path.samestat(descriptor.stat(), lock):
-                    return True
-    except FileNotFoundError:
-        return not Path("/proc/self/fd").exists()
-    except OSError:
-        return True
-    return False
+    return processes.has_open(pid, layout.lock) is not False
 
 
 def read_state(layout: Layout) -> State | None:
     """The published state, None when there is none or it cannot be understood. Unknown fields are ignored."""
     try:
-        content = orjson.loads(layout.state.read_bytes())
+        content = orjson.loads(files.read(layout.state))
     except (OSError, orjson.JSONDecodeError):
         return None
     if not isinstance(content, dict):
@@ -185,7 +165,7 @@ def read_state(layout: Layout) -> State | None:
 def read_pid(layout: Layout) -> int | None:
     """The process id in the pid file, None when there is none or it is no number."""
     with contextlib.suppress(OSError, ValueError):
-        pid = int(layout.pid.read_text("ascii"))
+        pid = int(files.read(layout.pid))
         return pid if pid > 0 else None  # 0 and negative numbers would signal whole groups
     return None
 
@@ -193,7 +173,7 @@ def read_pid(layout: Layout) -> int | None:
 def read_ws_id(layout: Layout) -> str | None:
     """The connection id in the id file, None when there is none, or what no listener can have put there."""
     with contextlib.suppress(OSError, UnicodeDecodeError):
-        text = layout.ws_id.read_text("ascii").strip()
+        text = files.read(layout.ws_id).decode("ascii").strip()
         return text if text.isprintable() and " " not in text and text else None
     return None
 

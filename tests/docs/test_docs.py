@@ -180,12 +180,6 @@ def test_tests_that_are_named_are_there(path: Path) -> None:
     assert not {name for name in named if f"def {name}(" not in code}
 
 
-def test_every_module_is_in_the_design() -> None:
-    design = (ROOT / "docs" / "design.md").read_text("utf-8")
-    modules = {path.name for path in SOURCE.glob("**/*.py")} - {"__init__.py"}
-    assert not {name for name in modules if name not in design}
-
-
 @pytest.mark.parametrize("path", FILES, ids=page)
 def test_no_page_names_a_machine_or_a_registry(path: Path) -> None:
     assert not _FORBIDDEN.findall(path.read_text("utf-8"))

@@ -195,7 +195,7 @@ CHOPPED = {"3.4", "4.1.5", "4.2.5"}  # as 3.3, 4.1.4, 4.2.4, byte by byte: the s
 
 DRIVER = """
 import asyncio, contextlib, sys
-from videodb_listen.realtime.by_websockets import by_websockets as realtime
+from videodb_listen.realtime import by_websockets as realtime
 from videodb_listen.errors import Unavailable
 from videodb_listen.settings import Link
 from videodb_listen.text import Secrets

@@ -34,7 +34,6 @@ from hypothesis.stateful import (
 from videodb_listen import settings as ours
 from videodb_listen.errors import DirectoryUnusable, SinkError
 from videodb_listen.listener import repair
-from videodb_listen.listener.events_file import EventsFile
 from videodb_listen.listener.sink import RETRY_S, Sink
 from videodb_listen.paths import Layout
 
@@ -51,7 +50,7 @@ PROFILE = settings(
 )
 PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 SIZES = st.lists(st.sampled_from([0, 1, 9, 40, 70_000]), min_size=1, max_size=4)  # the last: more than one repair block
-set_aside = repair._set_aside
+keep_fragment = repair._keep_fragment
 BYTES = st.one_of(st.integers(0, 60), st.integers(0, 150_000))
 
 
@@ -540,7 +539,7 @@ class ForgetsTheRest(Sink):
     """After a short write it goes on with the next line."""
 
     def _refused(self, exc: OSError) -> None:
-        if self._file.torn:
+        if self._partial:
             _, _, others = b"".join(self._waiting).partition(b"\n")
             self._waiting = [others] if others else []
         super()._refused(exc)
@@ -562,12 +561,12 @@ class TakesBack(Sink):
     """After a short write it cuts the fragment off, to write the whole line later."""
 
     def _refused(self, exc: OSError) -> None:
-        if self._file.torn:
+        if self._partial:
             content = os.pread(self._file._descriptor, 1 << 24, 0)
             end = content.rfind(b"\n") + 1
             os.ftruncate(self._file._descriptor, end)
             self._waiting = [content[end:], *self._waiting]
-            self._file._begun = b""
+            self._partial = b""
         super()._refused(exc)
 
 
@@ -579,6 +578,14 @@ class RotatesInTheMiddle(Sink):
         self._file.rotate_if_due()
 
 
+class ReopensInTheMiddle(Sink):
+    """It goes on to another file and leaves the beginning of a line behind."""
+
+    def flush(self) -> None:
+        super().flush()
+        self._partial = b""
+
+
 class GivesUpEarly(Sink):
     """What did not fit at once is gone when it is closed, and nobody is told."""
 
@@ -587,16 +594,14 @@ class GivesUpEarly(Sink):
         await super().close()
 
 
-def cut_first(tail: bytes, layout: Layout, **how: Any) -> str:
+def cut_first(tail: bytes, layout: Layout, **how: Any) -> Path:
     os.truncate(layout.events, layout.events.stat().st_size - len(tail))
-    return set_aside(tail, layout, **how)
+    return keep_fragment(tail, layout, **how)
 
 
 def never_whole(_: bytes) -> dict[str, Any]:
     raise ValueError
 
-
-never_torn = property(lambda _: False)
 
 Change = tuple[object, str, object]
 SEEDED: dict[str, tuple[type[Sink], list[Change], str]] = {
@@ -607,12 +612,12 @@ SEEDED: dict[str, tuple[type[Sink], list[Change], str]] = {
     ),
     "writes everything again after a short write": (StartsAgain, [], "not a prefix|not the beginning"),
     "truncates while it runs": (TakesBack, [], "a follower has read what is gone"),
-    "reopens in the middle of a line": (Sink, [(EventsFile, "torn", never_torn)], "left in the middle of a line"),
+    "reopens in the middle of a line": (ReopensInTheMiddle, [], "left in the middle of a line"),
     "rotates in the middle of a line": (RotatesInTheMiddle, [], "left in the middle of a line"),
     "drops what waits when it is closed": (GivesUpEarly, [], "closed without a word"),
     "moves a line aside that only lacks its newline": (Sink, [(repair, "decode_line", never_whole)], "not repaired"),
-    "loses the fragment": (Sink, [(repair, "_set_aside", lambda *_, **__: "nowhere")], "lost: |changed the file"),
-    "cuts before it has set aside": (Sink, [(repair, "_set_aside", cut_first)], "changed the file|what is gone"),
+    "loses the fragment": (Sink, [(repair, "_keep_fragment", lambda *_, **__: "nowhere")], "lost: |changed the file"),
+    "cuts before it has set aside": (Sink, [(repair, "_keep_fragment", cut_first)], "changed the file|what is gone"),
 }
 
 

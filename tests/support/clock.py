@@ -17,3 +17,7 @@ class Clock:
         """Be `seconds` later at once."""
         self.slept.append(seconds)
         self.now_s += seconds
+
+    async def asleep(self, seconds: float) -> None:
+        """The same, for a coroutine."""
+        self.sleep(seconds)

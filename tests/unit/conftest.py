@@ -1,8 +1,11 @@
-"""A server that writes down what it is asked, an account on it, and a clock that only sleeping moves."""
+"""A server that writes down what it is asked, an account on it, a clock that only sleeping moves, a place for all."""
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +13,7 @@ from support.clock import Clock
 from support.recording import RecordingServer
 from videodb_listen.api.http import Api
 from videodb_listen.capture import Connection, connect
+from videodb_listen.settings import Account
 
 
 @pytest.fixture
@@ -31,4 +35,13 @@ def clock() -> Clock:
 
 @pytest.fixture
 def api(server: RecordingServer, clock: Clock) -> Api:
-    return Api(server.url, "sk-secret", clock, clock.sleep)
+    return Api(Account(server.url, "sk-secret"), clock=clock, sleep=clock.asleep)
+
+
+@pytest.fixture
+def open_to_all() -> Iterator[Path]:
+    """A directory that every user can reach, as the test's own is not."""
+    path = Path(tempfile.mkdtemp(prefix="videodb-listen-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)

@@ -4,7 +4,7 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import orjson
@@ -25,6 +25,7 @@ from videodb_listen.presence import (
 
 NOW_S = 1000.0
 FRESH_S, STALE_S = 10.0, 50.0
+ANYWHERE = Path("/d")
 
 
 def state(phase: str, *, hello_s: float | None = None, pong_s: float | None = None) -> State:
@@ -61,7 +62,7 @@ def state(phase: str, *, hello_s: float | None = None, pong_s: float | None = No
 def test_a_phase_is_what_the_files_say_corrected_by_the_lock(
     held: bool, published: State | None, phase: str, connected: bool
 ) -> None:
-    seen = Presence(held, published, NOW_S)
+    seen = Presence(ANYWHERE, held, published, NOW_S)
     assert (seen.phase, seen.connected) == (phase, connected)
 
 
@@ -69,7 +70,26 @@ def test_a_phase_is_what_the_files_say_corrected_by_the_lock(
     ("age_s", "connected"), [(40.0 + PUBLISHED_WITHIN_S, True), (40.01 + PUBLISHED_WITHIN_S, False)]
 )
 def test_a_pong_proves_a_connection_for_the_interval_and_the_timeout_of_pings(age_s: float, connected: bool) -> None:
-    assert Presence(True, state("connected", pong_s=age_s), NOW_S).connected is connected
+    assert Presence(ANYWHERE, True, state("connected", pong_s=age_s), NOW_S).connected is connected
+
+
+@pytest.mark.parametrize(
+    ("held", "published", "said"),
+    [
+        (False, None, {"phase": "stopped", "running": False, "connected": False, "ws_id": None, "events": 0}),
+        (True, "connected", {"phase": "connected", "running": True, "connected": True, "ws_id": "abc", "events": 3}),
+        (True, "stopping", {"phase": "stopping", "running": True, "connected": False, "ws_id": None, "events": 3}),
+        (False, "connected", {"phase": "crashed", "running": False, "connected": False, "ws_id": None, "events": 3}),
+    ],
+)
+def test_a_presence_as_an_object_is_the_state_corrected(
+    held: bool, published: str | None, said: dict[str, object]
+) -> None:
+    there = None if published is None else replace(state(published, hello_s=FRESH_S), ws_id="abc", events=3)
+    shape = Presence(ANYWHERE, held, there, NOW_S).as_dict()
+    assert {name: shape[name] for name in said} == said
+    assert list(shape) == [*asdict(State()), "running", "connected", "directory"]
+    assert shape["directory"] == "/d"
 
 
 @contextmanager
@@ -87,7 +107,7 @@ def test_a_directory_is_held_exactly_while_its_lock_is(tmp_path: Path) -> None:
     assert not is_held(layout)
     with locked(layout.lock):
         assert is_held(layout)
-        assert look(layout, NOW_S) == Presence(True, None, NOW_S)
+        assert look(layout, NOW_S) == Presence(tmp_path, True, None, NOW_S)
     assert not is_held(layout)
     assert not look(layout, NOW_S).held
 
@@ -148,13 +168,20 @@ def test_a_state_that_a_crash_left_is_not_that_of_the_next_listener(tmp_path: Pa
 
 @pytest.mark.parametrize("phase", ["starting", "connected", "reconnecting", "stopping", "stopped"])
 def test_a_listener_is_ending_when_it_stops_and_still_holds_the_lock(phase: str) -> None:
-    assert Presence(True, state(phase), NOW_S).ending is (phase in {"stopping", "stopped"})
-    assert not Presence(False, state(phase), NOW_S).ending
+    assert Presence(ANYWHERE, True, state(phase), NOW_S).ending is (phase in {"stopping", "stopped"})
+    assert not Presence(ANYWHERE, False, state(phase), NOW_S).ending
 
 
 def test_a_lock_that_is_a_fifo_does_not_hang_who_looks(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "videodb_ws.lock")
     assert not is_held(Layout(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["state", "pid", "ws_id"])
+def test_a_published_file_that_is_a_fifo_hangs_nobody_and_says_nothing(tmp_path: Path, name: str) -> None:
+    layout = Layout(tmp_path)
+    os.mkfifo(getattr(layout, name))
+    assert (read_state(layout), read_pid(layout), read_ws_id(layout)) == (None, None, None)
 
 
 def test_a_published_state_is_read_back(tmp_path: Path) -> None:

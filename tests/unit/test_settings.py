@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from support.recording import RecordingServer, good
+from videodb_listen.cli import main
 from videodb_listen.errors import ConfigurationError
 from videodb_listen.settings import (
     DEFAULT_BASE_URL,
@@ -126,6 +128,22 @@ def test_a_variable_that_is_not_understood_is_named_with_its_value(field: str, t
     assert option.variable in failure.value.message
     assert repr(text) in failure.value.message
     assert option.variable in failure.value.fix
+
+
+def test_a_command_minds_only_the_settings_that_it_uses(
+    server: RecordingServer, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in {"VIDEO_DB_API_KEY": "sk", "VIDEO_DB_API": server.url, "VIDEODB_LISTEN_FSYNC": "bogus"}.items():
+        monkeypatch.setenv(name, value)
+    server.replies = [good({"sessions": [{"session_id": "cap-1"}]})]
+    with pytest.raises(SystemExit) as ended:
+        main(["session", "list", "--json"])
+    assert (ended.value.code, capfd.readouterr().out) == (0, '{"session_id":"cap-1"}\n')
+    monkeypatch.setenv("VIDEODB_LISTEN_COLLECTION", "a/b")
+    with pytest.raises(SystemExit) as ended:
+        main(["session", "list"])
+    assert (ended.value.code, len(server.asked)) == (78, 1)
+    assert "VIDEODB_LISTEN_COLLECTION" in capfd.readouterr().err
 
 
 # -- the key ---------------------------------------------------------------------------------------------------------

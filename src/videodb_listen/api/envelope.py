@@ -7,14 +7,15 @@ Pure. `{"success": true, "data": ...}` is an answer; `success: false` is an erro
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
-from videodb_listen.errors import CredentialsRejected, ListenError, RequestRefused, Unavailable
-from videodb_listen.text import Secrets, visible
+from videodb_listen.errors import ConfigurationError, CredentialsRejected, ListenError, RequestRefused, Unavailable
+from videodb_listen.settings import checked_url
+from videodb_listen.text import Secrets
 from videodb_listen.units import parse_retry_after
 
 REFUSALS = frozenset({400, 404, 409, 422})
@@ -30,7 +31,7 @@ class Answer:
     body: bytes
 
 
-def unwrap(answer: Answer, secrets: Iterable[str]) -> dict[str, Any]:
+def unwrap(answer: Answer, secrets: Secrets) -> dict[str, Any]:
     """The envelope in `answer`; its messages are shown without `secrets`.
 
     Raises CredentialsRejected, RequestRefused or Unavailable, each with its `http_status`.
@@ -65,28 +66,42 @@ def job_of(envelope: Mapping[str, Any]) -> str | None:
     return address if isinstance(address, str) and envelope.get("request_type") != "async" else ""
 
 
-def result_of(envelope: Mapping[str, Any]) -> Mapping[str, Any] | None:
+def result_of(envelope: Mapping[str, Any], secrets: Secrets) -> Mapping[str, Any] | None:
     """What a job's address says in the end, None while the job is at work.
 
-    Raises RequestRefused when the job has failed.
+    Raises RequestRefused when the job has failed; its message is shown without `secrets`.
     """
     if envelope.get("status") in ("processing", "in progress"):
         return None
     response = envelope.get("response")
     result = response if isinstance(response, dict) else envelope
     if result.get("success") is False or result.get("status") == "failed":
-        said = result.get("message")
-        raise RequestRefused(f"the job failed{': ' + visible(said) if isinstance(said, str) else ''}")
+        raise RequestRefused(f"the job failed{said_in(result, secrets, 'message')}")
     return result
 
 
-def _message(body: bytes, secrets: Iterable[str]) -> str:
-    """What the server says about its refusal, as `: text`; "" when it says nothing. One short line."""
+def checked_sent(name: str, url: str, secure: str, plain: str) -> str:
+    """`url`, which the API sent as `name`, unless it would send a secret in the clear: that is Unavailable."""
+    try:
+        return checked_url(url, secure, plain)
+    except ConfigurationError as exc:
+        raise Unavailable(f"the API sent a {name} that is refused: {exc.message}") from None
+
+
+def said_in(data: object, secrets: Secrets, *keys: str) -> str:
+    """What the server says for people in these fields of `data`, as `: text: text`; "" when it says nothing there.
+
+    Short, on one line, and without `secrets`. `data` itself may be the text.
+    """
+    found = [data.get(key) for key in keys] if isinstance(data, Mapping) else [data]
+    said = [secrets.said(text) for text in found if isinstance(text, str)]
+    return "".join(f": {text}" for text in said if text)
+
+
+def _message(body: bytes, secrets: Secrets) -> str:
     with contextlib.suppress(orjson.JSONDecodeError):
         envelope = orjson.loads(body)
-        text = envelope.get("message") if isinstance(envelope, dict) else None
-        if isinstance(text, str) and text.strip():
-            return ": " + Secrets(*secrets).said(text)
+        return said_in(envelope, secrets, "message") if isinstance(envelope, dict) else ""
     return ""
 
 

@@ -1,7 +1,7 @@
 """HTTP to the VideoDB API: one exchange, bounded in time and size, and what each failure means.
 
-The only importer of httpx2: its exceptions become those of `errors` here, and nothing foreign gets out.
-Redirects are not followed, they would carry the key to another host.
+The only importer of httpx2: its exceptions become those of `errors` here, and nothing foreign gets out. The only reader
+of the key. Redirects are not followed, they would carry the key to another host.
 """
 
 from __future__ import annotations
@@ -9,158 +9,177 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
-from urllib.parse import parse_qsl, quote, urlsplit
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote, urlsplit
 
 import httpx2
 import orjson
 
-from videodb_listen.api.envelope import Answer, job_of, result_of, unwrap
-from videodb_listen.errors import PROXY_FIX, TLS_FIX, ConfigurationError, RequestRefused, TimedOut, Unavailable
-from videodb_listen.settings import Account, checked_url
+from videodb_listen.api.envelope import Answer, checked_sent, job_of, result_of, unwrap
+from videodb_listen.errors import PROXY_FIX, TLS_FIX, ConfigurationError, TimedOut, Unavailable
+from videodb_listen.settings import Account
 from videodb_listen.text import Secrets, one_line
 from videodb_listen.version import __version__
 
-DEADLINE_S = 10.0
-"""For a fresh WebSocket URL: a server that sends one byte a second must not hold up a reconnect."""
-
-CALL_DEADLINE_S = 30.0  # for any other call, as in the official SDK
+CALL_DEADLINE_S = 30.0  # as in the official SDK
 JOB_POLL_S = 5.0  # between two looks at a job, as in the official SDK
 JOB_DEADLINE_S = 500.0  # for a job, as in the official SDK
 
-MAX_BODY_BYTES = 1 << 20
-"""A URL is a few hundred bytes; a larger reply is not the API's, and is not read to its end."""
-
-MAX_PAGE_BYTES = 64 << 20  # 1,000 records, each with the times of its words
-
-_NO_PROXY: dict[str, None] = {"http://": None}  # in the clear to loopback only, and not through a proxy
-
-
-async def request_websocket_url(account: Account, collection: str) -> tuple[str, Secrets]:
-    """A fresh WebSocket URL for `collection`, good for one connection, and what of it must never be shown.
-
-    `GET /collection/{id}/websocket` with the key in `x-access-token` (docs.videodb.io, collections/get_websocket).
-    Raises CredentialsRejected for 401 and 403, ConfigurationError for 400, 404 and for a URL that is not wss,
-    Unavailable for everything else: all but the first two may pass.
-    """
-    address = f"{account.base_url}/collection/{collection}/websocket"
-    try:
-        data = unwrap(await _get(address, account.key), [account.key]).get("data")
-    except RequestRefused as exc:
-        if exc.http_status not in (400, 404):
-            raise Unavailable(exc.message) from None
-        said = f"{exc.message} (collection {collection!r})"
-        raise ConfigurationError(said, fix="check --collection and VIDEO_DB_API") from None
-    url = data.get("websocket_url") if isinstance(data, dict) else None
-    if not isinstance(url, str) or not url:
-        raise Unavailable("the API sent no websocket_url")
-    return _checked_sent("websocket_url", url, "wss", "ws"), Secrets(account.key, *_secrets_in(url))
-
-
-def _secrets_in(url: str) -> list[str]:
-    """What makes `url` a credential: its query, whole and value by value, as it is spelled and as it is meant."""
-    query = urlsplit(url).query
-    spelled = (pair.partition("=")[2] for pair in query.split("&"))
-    return [query, *spelled, *(value for _, value in parse_qsl(query))]
+KEPT_IDLE_S = 4.0
+"""How long a connection waits for its next request. Common servers hang up after 5 s: a request that crosses that is
+lost, and nothing is sent twice. What stood before the network changed must not be asked either."""
 
 
 @dataclass(frozen=True)
+class Limits:
+    """What one exchange may take: time from the first packet to the last byte, and the size of the answer."""
+
+    deadline_s: float
+    max_bytes: int
+
+
+USUAL = Limits(CALL_DEADLINE_S, 64 << 20)  # a page of 1,000 records, each with the times of its words
+
+
 class Api:
-    """The API as one credential sees it, synchronous. Each call has a connection of its own: nothing is to be closed.
+    """The API as one credential sees it.
+
+    `async with api:` keeps its connections open for the calls of this event loop; without it each exchange has a client
+    of its own, and nothing is to be closed. A call that is cancelled ends at once.
 
     Nothing is tried twice: an error says by `retryable` whether that makes sense, and the caller knows whether it does
-    harm. `clock` gives seconds, `sleep` waits for them.
+    harm. `clock` gives seconds, None: those of the loop; `sleep` waits for them.
 
-    Every call raises CredentialsRejected, RequestRefused or Unavailable, with the `http_status` that was answered, and
-    TimedOut for a job that takes too long.
+    Every call raises CredentialsRejected, RequestRefused or Unavailable, with the `http_status` that was answered,
+    ConfigurationError when the address or the proxy is not usable, and TimedOut for a job that takes too long.
     """
 
-    base_url: str
-    token: str = field(repr=False)
-    clock: Callable[[], float] = field(default=time.monotonic, repr=False)
-    sleep: Callable[[float], None] = field(default=time.sleep, repr=False)
+    def __init__(
+        self,
+        account: Account,
+        *,
+        clock: Callable[[], float] | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.base_url = account.base_url
+        self.clock = clock or _loop_s
+        self.sleep = sleep
+        self._key = account.key
+        self._kept: dict[asyncio.AbstractEventLoop, httpx2.AsyncClient | None] = {}  # None: not used yet
 
-    def get(self, *path: str, query: Mapping[str, Any] | None = None) -> Any:
-        """`data` of the answer. `path` is given in segments, which are escaped; a value of None is not sent."""
-        sent = {name: value for name, value in (query or {}).items() if value is not None}
-        return self._call("GET", path, params=sent or None)
+    def __repr__(self) -> str:
+        return f"<Api {self.base_url}>"
 
-    def post(self, *path: str, body: Mapping[str, Any]) -> Any:
-        """`data` of the answer, after the job when it is one; None when nobody is to wait for it."""
-        return self._call("POST", path, content=orjson.dumps(body))
+    async def __aenter__(self) -> Self:
+        self._kept[asyncio.get_running_loop()] = None
+        return self
 
-    def patch(self, *path: str, body: Mapping[str, Any]) -> Any:
-        """`data` of the answer, None when it has none."""
-        return self._call("PATCH", path, content=orjson.dumps(body))
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if (client := self._kept.pop(asyncio.get_running_loop())) is not None:
+            await client.aclose()
 
-    def _call(self, method: str, path: tuple[str, ...], **content: Any) -> Any:
+    def secrets(self, *more: str) -> Secrets:
+        """What must never be shown: the key, and `more`."""
+        return Secrets(self._key, *more)
+
+    async def get(self, *path: str, query: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """`data` of the answer, {} when it has none.
+
+        `path` is given in segments, which are escaped; a value of None is not sent.
+        """
+        return await self._result(await self.ask("GET", *path, query=query))
+
+    async def post(self, *path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """`data` of the answer, after the job when it is one; {} when it has none, or nobody is to wait for the job."""
+        return await self._result(await self.ask("POST", *path, body=body))
+
+    async def patch(self, *path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """`data` of the answer, {} when it has none."""
+        return await self._result(await self.ask("PATCH", *path, body=body))
+
+    async def ask(
+        self,
+        method: str,
+        *path: str,
+        query: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | None = None,
+        limits: Limits = USUAL,
+    ) -> dict[str, Any]:
+        """The whole envelope of one answer. A job is not waited for."""
         address = "/".join([self.base_url, *map(_segment, path)])
-        envelope = unwrap(self._exchange(method, address, self.token, **content), [self.token])
-        job = job_of(envelope)
-        if job is None:
-            return envelope.get("data")
-        return self._wait_for(job).get("data") if job else None
+        sent = {name: value for name, value in (query or {}).items() if value is not None}
+        request: dict[str, Any] = {"params": sent or None, "headers": self._headers(with_key=True)}
+        if body is not None:
+            request["content"] = orjson.dumps(body)
+            request["headers"]["content-type"] = "application/json"
+        return unwrap(await self._exchange(method, address, request, limits), self.secrets())
 
-    def _wait_for(self, job: str) -> Mapping[str, Any]:
+    async def _result(self, envelope: Mapping[str, Any]) -> dict[str, Any]:
+        if (job := job_of(envelope)) is not None:
+            envelope = await self._end_of(job) if job else {}
+        data = envelope.get("data")
+        return data if isinstance(data, dict) else {}
+
+    async def _end_of(self, job: str) -> Mapping[str, Any]:
         """What the job at `job` ends with. The key goes to the API alone, not to wherever the address leads."""
-        address = _checked_sent("job's output_url", job, "https", "http")
+        address = checked_sent("job's output_url", job, "https", "http")
         ours = urlsplit(address)[:2] == urlsplit(self.base_url)[:2]
         until = self.clock() + JOB_DEADLINE_S
         while True:
-            answer = self._exchange("GET", address, self.token if ours else None)
-            if (result := result_of(unwrap(answer, [self.token]))) is not None:
+            answer = await self._exchange("GET", address, {"headers": self._headers(with_key=ours)}, USUAL)
+            if (result := result_of(unwrap(answer, self.secrets()), self.secrets())) is not None:
                 return result
             if self.clock() >= until:
                 raise TimedOut(f"the job is still at work after {JOB_DEADLINE_S:.0f}s", fix="ask again later")
-            self.sleep(JOB_POLL_S)
+            await self.sleep(JOB_POLL_S)
 
-    def _exchange(self, method: str, address: str, token: str | None, **content: Any) -> Answer:
-        headers = _headers(token) | ({"content-type": "application/json"} if "content" in content else {})
-        until = self.clock() + CALL_DEADLINE_S
+    def _headers(self, *, with_key: bool) -> dict[str, str]:
+        common = {
+            "user-agent": f"videodb-listen/{__version__}",
+            "accept-encoding": "identity",  # what is not compressed needs no bound on what it inflates to
+        }
+        return common | ({"x-access-token": self._key} if with_key else {})
+
+    async def _exchange(self, method: str, address: str, request: Mapping[str, Any], limits: Limits) -> Answer:
         read = bytearray()
-        with (
-            _translated(CALL_DEADLINE_S),
-            httpx2.Client(timeout=CALL_DEADLINE_S, follow_redirects=False, mounts=_NO_PROXY) as client,
-            client.stream(method, address, headers=headers, **content) as response,
-        ):
-            for chunk in response.iter_raw():
-                read += _bounded(chunk, len(read), MAX_PAGE_BYTES)
-                if self.clock() > until:
-                    raise TimeoutError
+        with _translated(limits.deadline_s):
+            async with (
+                asyncio.timeout(limits.deadline_s),
+                self._client() as client,
+                client.stream(method, address, **request) as response,
+            ):
+                async for chunk in response.aiter_raw():
+                    read += chunk
+                    if len(read) > limits.max_bytes:
+                        raise Unavailable(f"the API's answer is larger than {limits.max_bytes} bytes")
         return Answer(response.status_code, response.headers, bytes(read))
 
-
-async def _get(address: str, token: str) -> Answer:
-    read = bytearray()
-    with _translated(DEADLINE_S):
-        async with (
-            asyncio.timeout(DEADLINE_S),
-            httpx2.AsyncClient(timeout=DEADLINE_S, follow_redirects=False, mounts=_NO_PROXY) as client,
-            client.stream("GET", address, headers=_headers(token)) as response,
-        ):
-            async for chunk in response.aiter_raw():
-                read += _bounded(chunk, len(read), MAX_BODY_BYTES)
-    return Answer(response.status_code, response.headers, bytes(read))
+    @contextlib.asynccontextmanager
+    async def _client(self) -> AsyncIterator[httpx2.AsyncClient]:
+        """The client that is kept open in this loop, else one for this exchange alone."""
+        loop = asyncio.get_running_loop()
+        if loop in self._kept:
+            client = self._kept[loop] = self._kept[loop] or _new_client()
+            yield client
+        else:
+            async with _new_client() as client:
+                yield client
 
 
-def _headers(token: str | None) -> dict[str, str]:
-    """The headers of every request; None sends no credential."""
-    common = {
-        "user-agent": f"videodb-listen/{__version__}",
-        "accept-encoding": "identity",  # what is not compressed needs no bound on what it inflates to
-    }
-    return common if token is None else common | {"x-access-token": token}
-
-
-def _checked_sent(name: str, url: str, secure: str, plain: str) -> str:
-    """`url`, which the API sent as `name`, unless it would send a secret in the clear: that is Unavailable."""
-    try:
-        return checked_url(url, secure, plain)
-    except ConfigurationError as exc:
-        raise Unavailable(f"the API sent a {name} that is refused: {exc.message}") from None
+def _new_client() -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(
+        timeout=None,  # one deadline for the whole exchange holds instead
+        follow_redirects=False,
+        mounts={"http://": None},  # in the clear to loopback only, and not through a proxy
+        limits=httpx2.Limits(keepalive_expiry=KEPT_IDLE_S),
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # none is kept
+    )
 
 
 def _segment(text: str) -> str:
@@ -170,10 +189,8 @@ def _segment(text: str) -> str:
     return quote(text, safe=":")
 
 
-def _bounded(chunk: bytes, read: int, limit: int) -> bytes:
-    if read + len(chunk) > limit:
-        raise Unavailable(f"the API's answer is larger than {limit} bytes")
-    return chunk
+def _loop_s() -> float:
+    return asyncio.get_running_loop().time()
 
 
 @contextlib.contextmanager

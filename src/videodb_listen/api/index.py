@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
-from videodb_listen.api.resource import Resource, Sent, given, list_in, pages, text_in
+from videodb_listen.api.blocking import blocking
+from videodb_listen.api.pages import Fetch, as_one, pages
+from videodb_listen.api.resource import Resource, Sent, given, list_in, text_in
+
+RECORDS = "scene_index_records"
 
 
 class SceneIndex(Resource):
@@ -26,51 +31,65 @@ class SceneIndex(Resource):
         """The id, by the name that the API gives it."""
         return self.id
 
-    def start(self) -> None:
+    @blocking
+    async def start(self) -> None:
         """Go on describing."""
-        self._act("start", "connected")
+        await self._act("start", "connected")
 
-    def stop(self) -> None:
+    @blocking
+    async def stop(self) -> None:
         """Describe no more; what was described stays."""
-        self._act("stop", "stopped")
+        await self._act("stop", "stopped")
 
-    def get_scenes(
+    @blocking
+    async def get_scenes(
         self, start: float | None = None, end: float | None = None, page: int | None = None, page_size: int = 100
     ) -> dict[str, Any]:
         """`{"scenes": [...], "next_page": bool}`, newest first; each scene has `start`, `end` and `description`.
 
         `start` and `end` are unix seconds, None for no bound. `page` counts from 1, None reads them all.
         """
+        fetch = self._fetch(page_size, start, end)
+        found = await as_one(fetch, RECORDS) if page is None else await fetch(page)
+        return {"scenes": list_in(found, RECORDS), "next_page": bool(found.get("next_page"))}
 
-        def fetch(number: int) -> Any:
-            query = {"page": number, "page_size": page_size, "start": start, "end": end}
-            return self._api.get("rtstream", self._stream, "index", "scene", self.id, query=query)
+    def scene_pages(
+        self, start: float | None = None, end: float | None = None, page_size: int = 100
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Every page as it is sent, for `async for`; the scenes that are new on it are its `scene_index_records`."""
+        return pages(self._fetch(page_size, start, end), RECORDS)
 
-        found = pages(fetch, "scene_index_records", page)
-        return {"scenes": list_in(found, "scene_index_records"), "next_page": bool(found.get("next_page"))}
-
-    def create_alert(self, event_id: str, callback_url: str = "", ws_connection_id: str | None = None) -> str:
+    @blocking
+    async def create_alert(self, event_id: str, callback_url: str = "", ws_connection_id: str | None = None) -> str:
         """The id of a new alert: what `create_event` described is told when it is found.
 
         `callback_url` "" calls nobody; `ws_connection_id` None sends to no WebSocket.
         """
         body = {"event_id": event_id, "callback_url": callback_url, **given(ws_connection_id=ws_connection_id)}
-        return text_in(self._api.post(*self._alerts, body=body), "alert_id")
+        return text_in(await self.api.post(*self._alerts, body=body), "alert_id")
 
-    def list_alerts(self) -> list[dict[str, Any]]:
+    @blocking
+    async def list_alerts(self) -> list[dict[str, Any]]:
         """The alerts that are set; what they found is told by WebSocket or callback only."""
-        return list_in(self._api.get(*self._alerts), "alerts")
+        return list_in(await self.api.get(*self._alerts), "alerts")
 
-    def enable_alert(self, alert_id: str) -> None:
+    @blocking
+    async def enable_alert(self, alert_id: str) -> None:
         """Tell of it again."""
-        self._api.patch(*self._alerts, alert_id, "status", body={"action": "enable"})
+        await self.api.patch(*self._alerts, alert_id, "status", body={"action": "enable"})
 
-    def disable_alert(self, alert_id: str) -> None:
+    @blocking
+    async def disable_alert(self, alert_id: str) -> None:
         """Tell of it no more."""
-        self._api.patch(*self._alerts, alert_id, "status", body={"action": "disable"})
+        await self.api.patch(*self._alerts, alert_id, "status", body={"action": "disable"})
 
-    def _act(self, action: str, status: str) -> None:
-        self._api.patch("rtstream", self._stream, "index", "scene", self.id, "status", body={"action": action})
+    def _fetch(self, page_size: int, start: float | None, end: float | None) -> Fetch:
+        path = "rtstream", self._stream, "index", "scene", self.id
+        query = {"page_size": page_size, "start": start, "end": end}
+        return lambda number: self.api.get(*path, query={"page": number, **query})
+
+    async def _act(self, action: str, status: str) -> None:
+        await self.api.patch("rtstream", self._stream, "index", "scene", self.id, "status", body={"action": action})
         self.data["status"] = status  # the answer names none; these are the words of the official SDK
 
     @property

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from videodb_listen import lifecycle
+from videodb_listen.api.blocking import aio, blocking
+from videodb_listen.api.envelope import said_in
 from videodb_listen.api.http import Api
 from videodb_listen.api.resource import Resource, Sent, given, list_in
 from videodb_listen.api.stream import RTStream
 from videodb_listen.channels import Channel, kind_of
 from videodb_listen.errors import SessionFailed, TimedOut, Unavailable
-from videodb_listen.text import shorten, visible
 from videodb_listen.units import format_duration
 
 POLL_S = 2.0  # between two looks at a session, as applications do
@@ -62,49 +63,53 @@ class CaptureSession(Resource):
     def rtstreams(self) -> list[RTStream]:
         """Its streams; empty before `active`."""
         found = [{"collection_id": self.collection_id, **one} for one in list_in(self.data, "rtstreams")]
-        return [RTStream(self._api, one) for one in found if one.get("id") or one.get("rtstream_id")]
+        return [RTStream(self.api, one) for one in found if one.get("id") or one.get("rtstream_id")]
 
-    def get_rtstream(self, category: str) -> list[RTStream]:
+    @blocking
+    async def get_rtstream(self, category: str) -> list[RTStream]:
         """The streams of `mic`, `screen` or `system_audio`, by any word for them; empty before `active`.
 
         A stream is known by its channel, as in `mic` or `mic:default`, else by its name. The session is asked for again
         while it has no streams, so that what created it can be used once it is active.
         """
         if not self.rtstreams:
-            self.refresh()
+            await aio(self.refresh)
         wanted = kind_of(category)
         return [stream for stream in self.rtstreams if wanted is not None and stream.type == wanted]
 
-    def refresh(self) -> CaptureSession:
+    @blocking
+    async def refresh(self) -> CaptureSession:
         """Ask for it again; returns itself."""
-        self.data |= self._api.get(*self._path) or {}
+        self.data |= await self.api.get(*self._path)
         return self
 
-    def export(self, video_channel_id: str | None = None, ws_connection_id: str | None = None) -> dict[str, Any]:
+    @blocking
+    async def export(self, video_channel_id: str | None = None, ws_connection_id: str | None = None) -> dict[str, Any]:
         """Make a video of what was stored, once it is `stopped`; returns what the API says of it.
 
         `video_channel_id` None: the primary one. `ws_connection_id` is told when it is done, None: nobody.
         `wait_for("exported")` waits for it; `exported_video_id` has it then.
         """
         body = given(video_channel_id=video_channel_id, connection_id=ws_connection_id)  # here it is called so
-        return dict(self._api.post(*self._path, "export", body=body) or {})
+        return await self.api.post(*self._path, "export", body=body)
 
-    def wait_for(self, state: str, timeout_s: float = 600.0, poll_s: float = POLL_S) -> CaptureSession:
+    @blocking
+    async def wait_for(self, state: str, timeout_s: float = 600.0, poll_s: float = POLL_S) -> CaptureSession:
         """Ask again until it is in `state`, or beyond; returns itself.
 
         Raises SessionFailed when the session or its export failed, TimedOut after `timeout_s`; an API that cannot be
         reached is asked again until then, and its Unavailable comes if it still cannot.
         """
-        until = self._api.clock() + timeout_s
+        until = self.api.clock() + timeout_s
         trouble: Unavailable | None = None
         while not self._reached(state):
             self._check(state)
-            if (left_s := until - self._api.clock()) <= 0:
+            if (left_s := until - self.api.clock()) <= 0:
                 waited = f"the session {self.id} is {self.status} after {format_duration(timeout_s)}, not {state}"
                 raise trouble or TimedOut(waited, fix="wait longer, or look at what records it")
-            self._api.sleep(min(poll_s, left_s))
+            await self.api.sleep(min(poll_s, left_s))
             try:
-                self.refresh()
+                await aio(self.refresh)
                 trouble = None
             except Unavailable as exc:
                 trouble = exc
@@ -120,15 +125,11 @@ class CaptureSession(Resource):
         failed = {"session": self.status, "export": self.export_status if state == "exported" else None}
         for what, status in failed.items():
             if status == lifecycle.FAILED:
-                said = ": ".join([f"the {what} of {self.id} failed", *_words_of(self.data.get("error"))])
-                raise SessionFailed(said, fix="look at the error, then start another session")
+                why = said_in(self.data.get("error"), self.api.secrets(), "code", "message")
+                raise SessionFailed(
+                    f"the {what} of {self.id} failed{why}", fix="look at the error, then start another session"
+                )
 
     @property
     def _path(self) -> tuple[str, ...]:
         return "collection", self.collection_id, "capture", "session", self.id
-
-
-def _words_of(error: object) -> list[str]:
-    """What the server says of a failure: `{"code": ..., "message": ...}`, either of them, or a text; often nothing."""
-    said = [error.get("code"), error.get("message")] if isinstance(error, Mapping) else [error]
-    return [shorten(visible(text), 200) for text in said if isinstance(text, str) and text]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypedDict, Unpack
 
+from videodb_listen.api.blocking import aio, blocking
 from videodb_listen.api.index import SceneIndex
-from videodb_listen.api.resource import Resource, Sent, given, list_in, pages
+from videodb_listen.api.pages import Fetch, as_one, pages
+from videodb_listen.api.resource import Resource, Sent, given, list_in
 from videodb_listen.channels import kind_of
 
+RECORDS = "transcription_records"
 BY_TIME, BY_TRANSCRIPT = "time", "transcript"
 EVERY_TWO_SECONDS = MappingProxyType({"time": 2, "frame_count": 5})  # as in the official SDK
 
@@ -61,30 +64,36 @@ class RTStream(Resource):
         """`mic`, `display`, `system_audio` or `camera`, by its channel, else by its name; None when neither says."""
         return kind_of(self.channel_id or "") or kind_of(self.name or "")
 
-    def refresh(self) -> RTStream:
+    @blocking
+    async def refresh(self) -> RTStream:
         """Ask for it again; returns itself."""
-        self.data |= self._api.get("rtstream", self.id) or {}
+        self.data |= await self.api.get("rtstream", self.id)
         return self
 
-    def start(self) -> None:
+    @blocking
+    async def start(self) -> None:
         """Connect to the source."""
-        self._act("start", "connected")
+        await self._act("start", "connected")
 
-    def stop(self) -> None:
+    @blocking
+    async def stop(self) -> None:
         """Let the source go."""
-        self._act("stop", "stopped")
+        await self._act("stop", "stopped")
 
-    def start_transcript(self, ws_connection_id: str | None = None, engine: str | None = None) -> dict[str, Any]:
+    @blocking
+    async def start_transcript(self, ws_connection_id: str | None = None, engine: str | None = None) -> dict[str, Any]:
         """Transcribe from now on; returns the status. `engine` None: the server's choice."""
         body = {"action": "start", **given(engine=engine, ws_connection_id=ws_connection_id)}
-        return dict(self._api.post("rtstream", self.id, "transcription", body=body) or {})
+        return await self.api.post("rtstream", self.id, "transcription", body=body)
 
-    def stop_transcript(self, engine: str | None = None) -> dict[str, Any]:
+    @blocking
+    async def stop_transcript(self, engine: str | None = None) -> dict[str, Any]:
         """Transcribe no more; returns the status."""
         body = {"action": "stop", **given(engine=engine)}
-        return dict(self._api.post("rtstream", self.id, "transcription", body=body) or {})
+        return await self.api.post("rtstream", self.id, "transcription", body=body)
 
-    def get_transcript(
+    @blocking
+    async def get_transcript(
         self,
         page: int | None = None,
         page_size: int = 100,
@@ -98,22 +107,25 @@ class RTStream(Resource):
         Times are unix seconds, None for no bound; `since` asks for what is newer than it. `page` counts from 1, None
         reads them all.
         """
+        fetch = self._fetch(page_size, start=start, end=end, since=since, engine=engine)
+        return await as_one(fetch, RECORDS) if page is None else await fetch(page)
 
-        def fetch(number: int) -> Any:
-            query = {"engine": engine, "page": number, "page_size": page_size}
-            return self._api.get("rtstream", self.id, "transcription", query=query | bounds)
+    def transcript_pages(
+        self, page_size: int = 100, start: float | None = None, end: float | None = None, engine: str | None = None
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Every page as it is sent, for `async for`, with only what is new on it in `transcription_records`."""
+        return pages(self._fetch(page_size, start=start, end=end, engine=engine), RECORDS)
 
-        bounds = {"start": start, "end": end, "since": since}
-        return pages(fetch, "transcription_records", page)
-
-    def index_visuals(
+    @blocking
+    async def index_visuals(
         self, prompt: str | None = None, batch_config: Mapping[str, Any] | None = None, **options: Unpack[IndexOptions]
     ) -> SceneIndex:
         """Describe what is seen. `batch_config` is `{"value": seconds, "frame_count": frames}`, None: the server's."""
         config = _renamed(batch_config, time="value", frame_count="frame_count")
-        return self.index_scenes(BY_TIME, config, prompt, **options)
+        return await aio(self.index_scenes, BY_TIME, config, prompt, **options)
 
-    def index_audio(
+    @blocking
+    async def index_audio(
         self, prompt: str | None = None, batch_config: Mapping[str, Any] | None = None, **options: Unpack[IndexOptions]
     ) -> SceneIndex:
         """Describe what is said, while it is transcribed.
@@ -121,9 +133,10 @@ class RTStream(Resource):
         `batch_config` is `{"type": "word" | "sentence" | "time", "value": how many}`, None: the server's.
         """
         config = _renamed(batch_config, segmenter="type", segmentation_value="value")
-        return self.index_scenes(BY_TRANSCRIPT, config, prompt, **options)
+        return await aio(self.index_scenes, BY_TRANSCRIPT, config, prompt, **options)
 
-    def index_scenes(
+    @blocking
+    async def index_scenes(
         self,
         extraction_type: str = BY_TIME,
         extraction_config: Mapping[str, Any] | None = EVERY_TWO_SECONDS,
@@ -140,29 +153,36 @@ class RTStream(Resource):
             "name": options.get("name"),
             **given(ws_connection_id=options.get("ws_connection_id"), sandbox_id=options.get("sandbox_id")),
         }
-        return self._index(self._api.post("rtstream", self.id, "index", "scene", body=body))
+        return self._index(await self.api.post("rtstream", self.id, "index", "scene", body=body))
 
-    def list_scene_indexes(self) -> list[SceneIndex]:
+    @blocking
+    async def list_scene_indexes(self) -> list[SceneIndex]:
         """Every index of the stream."""
-        found = self._api.get("rtstream", self.id, "index", "scene")
+        found = await self.api.get("rtstream", self.id, "index", "scene")
         return [self._index(one) for one in list_in(found, "scene_indexes")]
 
-    def get_scene_index(self, index_id: str) -> SceneIndex:
+    @blocking
+    async def get_scene_index(self, index_id: str) -> SceneIndex:
         """One index."""
-        return self._index(self._api.get("rtstream", self.id, "index", index_id))
+        return self._index(await self.api.get("rtstream", self.id, "index", index_id))
 
-    def export(self, name: str | None = None) -> Export:
+    @blocking
+    async def export(self, name: str | None = None) -> Export:
         """Make a video of the stream, which must be stopped; asking again gives the same one."""
         body = {} if name is None else {"name": name}
-        made = self._api.post("rtstream", self.id, "export", body=body) or {}
+        made = await self.api.post("rtstream", self.id, "export", body=body)
         return Export(**{entry.name: made.get(entry.name) for entry in dataclasses.fields(Export)})
 
-    def _act(self, action: str, status: str) -> None:
-        self._api.patch("rtstream", self.id, "status", body={"action": action})
+    def _fetch(self, page_size: int, **query: Any) -> Fetch:
+        sized = {"page_size": page_size, **query}
+        return lambda number: self.api.get("rtstream", self.id, "transcription", query={"page": number, **sized})
+
+    async def _act(self, action: str, status: str) -> None:
+        await self.api.patch("rtstream", self.id, "status", body={"action": action})
         self.data["status"] = status  # the answer names none; these are the words of the official SDK
 
-    def _index(self, data: Mapping[str, Any] | None) -> SceneIndex:
-        return SceneIndex(self._api, {**(data or {}), "rtstream_id": self.id})
+    def _index(self, data: Mapping[str, Any]) -> SceneIndex:
+        return SceneIndex(self.api, {**data, "rtstream_id": self.id})
 
 
 def _renamed(config: Mapping[str, Any] | None, **names: str) -> dict[str, Any] | None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
+from videodb_listen.api.blocking import blocking
 from videodb_listen.api.http import Api
 from videodb_listen.api.resource import Resource, Sent, given, list_in, text_in
 from videodb_listen.api.session import CaptureSession
 from videodb_listen.api.stream import RTStream
+from videodb_listen.api.websocket_url import EventsOf
 from videodb_listen.capturing.event_socket import EventSocket
+from videodb_listen.environment import variables
 from videodb_listen.errors import ConfigurationError
-from videodb_listen.settings import KEY_NAMES, Account, Link, resolve_account
+from videodb_listen.settings import KEY_NAMES, Link, checked_credential, resolve_account
 
 DEFAULT_COLLECTION = "default"  # the server knows which one that is
 TOKEN_S = 86_400  # a day, as in the official SDK
@@ -24,10 +26,10 @@ def connect(api_key: str | None = None, *, base_url: str | None = None, session_
     `base_url`, else $VIDEO_DB_API, else the service's own. No `.env` is read.
     Raises ConfigurationError when there is no key, or when the address would send it in the clear.
     """
-    key = api_key or session_token
-    if not key and not any(os.environ.get(name) for name in KEY_NAMES):
+    key = api_key or (session_token and checked_credential("session token", session_token))
+    if not key and not any(variables().get(name) for name in KEY_NAMES):
         raise ConfigurationError("no API key", fix=f"give connect() one, or set {KEY_NAMES[0]}")
-    return Connection(resolve_account(base_url, os.environ, {}, key=key))
+    return Connection(Api(resolve_account(base_url, variables(), {}, key=key)))
 
 
 class Collection(Resource):
@@ -40,23 +42,23 @@ class Collection(Resource):
 
 
 class Connection:
-    """An account of VideoDB. Calls are synchronous: in a coroutine, `await asyncio.to_thread(conn.list_events)`.
+    """An account of VideoDB. Calls wait: in a coroutine, `await asyncio.to_thread(conn.list_events)`.
 
     They raise CredentialsRejected, RequestRefused or Unavailable with the `http_status`, and TimedOut.
     """
 
-    def __init__(self, account: Account) -> None:
-        self.api = Api(account.base_url, account.key)
-        self._account = account
+    def __init__(self, api: Api) -> None:
+        self.api = api
 
     def __repr__(self) -> str:
         return f"<Connection {self.api.base_url}>"
 
     def connect_websocket(self, collection_id: str = DEFAULT_COLLECTION) -> EventSocket:
         """A WebSocket for events; `await .connect()` opens it, each time with a URL of its own."""
-        return EventSocket(self._account, Link(collection=collection_id))
+        return EventSocket(EventsOf(self.api, collection_id), Link())
 
-    def create_capture_session(
+    @blocking
+    async def create_capture_session(
         self,
         *,
         end_user_id: str,
@@ -71,10 +73,11 @@ class Connection:
         it, None tells nobody; `metadata` comes back with the session.
         """
         told = given(callback_url=callback_url, ws_connection_id=ws_connection_id, metadata=metadata)
-        data = self.api.post(*_sessions(collection_id), body={"end_user_id": end_user_id, **told})
-        return CaptureSession(self.api, data or {}, collection_id)
+        data = await self.api.post(*_sessions(collection_id), body={"end_user_id": end_user_id, **told})
+        return CaptureSession(self.api, data, collection_id)
 
-    def get_capture_session(
+    @blocking
+    async def get_capture_session(
         self,
         capture_session_id: str | None = None,
         collection_id: str = DEFAULT_COLLECTION,
@@ -85,42 +88,48 @@ class Connection:
         wanted = capture_session_id or session_id
         if wanted is None:
             raise TypeError("get_capture_session needs a capture_session_id")
-        data = self.api.get(*_sessions(collection_id), wanted)
-        return CaptureSession(self.api, {"session_id": wanted, **(data or {})}, collection_id)
+        data = await self.api.get(*_sessions(collection_id), wanted)
+        return CaptureSession(self.api, {"session_id": wanted, **data}, collection_id)
 
-    def list_capture_sessions(
+    @blocking
+    async def list_capture_sessions(
         self, status: str | None = None, *, collection_id: str = DEFAULT_COLLECTION
     ) -> list[CaptureSession]:
         """Every session in that state, None: in any."""
         sessions: list[CaptureSession] = []
         cursor: str | None = None
         while True:
-            data = self.api.get(*_sessions(collection_id), query={"status": status, "cursor": cursor}) or {}
+            data = await self.api.get(*_sessions(collection_id), query={"status": status, "cursor": cursor})
             sessions += [CaptureSession(self.api, one, collection_id) for one in list_in(data, "sessions")]
             before, cursor = cursor, data.get("next_page")
             if not isinstance(cursor, str) or not cursor or cursor == before:
                 return sessions
 
-    def generate_client_token(self, expires_in: int = TOKEN_S) -> str:
+    @blocking
+    async def generate_client_token(self, expires_in: int = TOKEN_S) -> str:
         """A token for a `CaptureClient`, good for `expires_in` seconds: a client need not know the key."""
-        return text_in(self.api.post("capture", "session", "token", body={"expires_in": expires_in}), "token")
+        return text_in(await self.api.post("capture", "session", "token", body={"expires_in": expires_in}), "token")
 
-    def create_event(self, event_prompt: str, label: str) -> str:
+    @blocking
+    async def create_event(self, event_prompt: str, label: str) -> str:
         """The id of something to look out for, for `SceneIndex.create_alert`."""
         body = {"event_prompt": event_prompt, "label": label}
-        return text_in(self.api.post("rtstream", "event", body=body), "event_id")
+        return text_in(await self.api.post("rtstream", "event", body=body), "event_id")
 
-    def list_events(self) -> list[dict[str, Any]]:
+    @blocking
+    async def list_events(self) -> list[dict[str, Any]]:
         """What there is to look out for: `event_id`, `event_prompt`, `label`."""
-        return list_in(self.api.get("rtstream", "event"), "events")
+        return list_in(await self.api.get("rtstream", "event"), "events")
 
-    def get_rtstream(self, rtstream_id: str) -> RTStream:
+    @blocking
+    async def get_rtstream(self, rtstream_id: str) -> RTStream:
         """One stream."""
-        return RTStream(self.api, self.api.get("rtstream", rtstream_id) or {})
+        return RTStream(self.api, await self.api.get("rtstream", rtstream_id))
 
-    def get_collection(self, collection_id: str = DEFAULT_COLLECTION) -> Collection:
+    @blocking
+    async def get_collection(self, collection_id: str = DEFAULT_COLLECTION) -> Collection:
         """One collection: also the way to see whether the key is good."""
-        return Collection(self.api, self.api.get("collection", collection_id) or {})
+        return Collection(self.api, await self.api.get("collection", collection_id))
 
 
 def _sessions(collection_id: str) -> tuple[str, ...]:

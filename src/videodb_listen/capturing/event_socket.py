@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Any, Self
 
-from videodb_listen.api.http import request_websocket_url
+from videodb_listen.api.websocket_url import EventsOf, request_websocket_url
 from videodb_listen.errors import NotConnected, Unavailable
 from videodb_listen.line import decode_frame
-from videodb_listen.realtime.by_websockets import Connection, Ended, open_connection
-from videodb_listen.settings import Account, Link
+from videodb_listen.realtime import Connection, Ended, open_connection
+from videodb_listen.settings import Link
 
 MAX_WAITING = 100_000
 """Events that a slow program may leave unread. Then the connection is cut: better an error than memory without end."""
@@ -27,10 +27,10 @@ class EventSocket:
     for events that must not be lost there is the listener.
     """
 
-    def __init__(self, account: Account, link: Link) -> None:
+    def __init__(self, wanted: EventsOf, link: Link) -> None:
         self.connection_id: str | None = None
         """Names this connection in other calls; None before `connect`."""
-        self._account = account
+        self._wanted = wanted
         self._link = link
         self._events: deque[dict[str, Any]] = deque()
         self._news = asyncio.Event()
@@ -98,7 +98,7 @@ class EventSocket:
 
     async def _run(self, connected: asyncio.Future[Connection]) -> Ended:
         try:
-            url, secrets = await request_websocket_url(self._account, self._link.collection)
+            url, secrets = await request_websocket_url(self._wanted)
             async with open_connection(url, self._link, self._take, secrets) as live:
                 self._live = live
                 connected.set_result(live)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from videodb_listen.api.blocking import aio
 from videodb_listen.api.stream import RTStream
 from videodb_listen.capturing.connection import Connection
-from videodb_listen.cli.progress import Progress
 from videodb_listen.errors import ListenError
 
 
@@ -28,12 +27,12 @@ class Wanted:
 
 
 class Pipelines:
-    """What is `wanted`, on the streams of one session. A failure of one is said, and the recording goes on."""
+    """What is `wanted`, on the streams of one session. A failure of one is told to `say`, and the recording goes on."""
 
-    def __init__(self, wanted: Wanted, connection: Connection, progress: Progress) -> None:
+    def __init__(self, wanted: Wanted, connection: Connection, say: Callable[[str], None]) -> None:
         self._wanted = wanted
         self._connection = connection
-        self._progress = progress
+        self._say = say
         self._transcribed: list[RTStream] = []
         self._described: list[RTStream] = []
         self._ws_id: str | None = None
@@ -53,7 +52,7 @@ class Pipelines:
             ("describe", self._wanted.prompt, self._described),
         ):
             if given and not found:
-                self._progress.say(f"there is nothing to {wish} in this session")
+                self._say(f"there is nothing to {wish} in this session")
 
     async def follow(self, ws_id: str | None) -> None:
         """Report to the listener's connection of now, None while it has none: an id does not outlive a connection."""
@@ -61,15 +60,13 @@ class Pipelines:
             return
         self._ws_id = ws_id
         if ws_id is None:
-            self._progress.say("the listener is not connected: events that come now are not in its file")
+            self._say("the listener is not connected: events that come now are not in its file")
             return
-        self._progress.say(f"the listener is connected as {ws_id} now")
+        self._say(f"the listener is connected as {ws_id} now")
         if self._wanted.transcribe:
             await self._transcribe()
         if self._wanted.prompt and self._described:
-            self._progress.say(
-                "descriptions and alerts cannot be moved to it: their events are not in its file any more"
-            )
+            self._say("descriptions and alerts cannot be moved to it: their events are not in its file any more")
 
     async def _transcribe(self) -> None:
         for stream in self._transcribed:
@@ -86,7 +83,7 @@ class Pipelines:
     async def _try(self, what: str, call: Callable[..., Any], *args: Any, **fields: Any) -> Any:
         """What `call` gives; None when it fails, which is said."""
         try:
-            return await asyncio.to_thread(call, *args, **fields)
+            return await aio(call, *args, **fields)
         except ListenError as exc:
-            self._progress.say(f"{what} failed: {exc}")
+            self._say(f"{what} failed: {exc}")
             return None

@@ -1,4 +1,4 @@
-"""One capture session from its creation to its export, as `session record` drives it.
+"""One capture session from its creation to its export.
 
 Two wings meet here: the client side starts and stops it, the listener's file says what became of it.
 """
@@ -7,35 +7,28 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Literal, Protocol
 
 from videodb_listen import presence
+from videodb_listen.api.blocking import aio
+from videodb_listen.api.http import Api
 from videodb_listen.api.session import CaptureSession
 from videodb_listen.capturing.connection import Connection
 from videodb_listen.capturing.pipelines import Pipelines, Wanted
 from videodb_listen.capturing.session_watch import SessionWatch
-from videodb_listen.channels import Channel
-from videodb_listen.cli.progress import Progress
+from videodb_listen.channels import Channel, Channels
 from videodb_listen.errors import ListenError, RecorderFailed, RequestRefused
 from videodb_listen.paths import Layout
 from videodb_listen.reader import follow
 from videodb_listen.recorder.client import CaptureClient
-from videodb_listen.settings import Account
+from videodb_listen.system.processes import kill_group
 from videodb_listen.units import format_duration
 
-ABORTED = 130  # as click ends for Ctrl-C
-
-AT_ONCE = {
-    "preparing": "ended; nothing was recorded",
-    "recording": "ended at once; the session may still be recorded as running",
-    "exporting": "ended at once; the export goes on: see videodb-listen session list",
-}
-"""What is left when it ends at once, by how far it was."""
+Phase = Literal["preparing", "recording", "exporting"]
 
 PERMISSIONS = {"mic": "microphone", "display": "screen_capture"}
 
@@ -52,15 +45,28 @@ class Plan:
     wanted: Wanted
 
 
-class Recording:
-    """One session that reports to the listener in `layout`, which is connected as `ws_id`."""
+class Progress(Protocol):
+    """Who is told how a recording goes."""
 
-    def __init__(self, account: Account, layout: Layout, ws_id: str, plan: Plan, progress: Progress) -> None:
+    def say(self, text: str) -> None:
+        """A step that was taken."""
+
+    def move(self, text: str, counts: Mapping[str, int]) -> None:
+        """How far it is by now, and how many events came of each channel."""
+
+
+class Recording:
+    """One session that reports to the listener in `layout`, which is connected as `ws_id`.
+
+    To set `stop` ends it in good order: with its export, where that is planned. `phase` is how far it is.
+    """
+
+    def __init__(self, api: Api, layout: Layout, ws_id: str, plan: Plan, progress: Progress) -> None:
         self.stop = asyncio.Event()
-        self.phase = "preparing"  # a key of AT_ONCE
-        self._connection = Connection(account)
-        self._client = CaptureClient(self._connection.generate_client_token(), base_url=account.base_url)
-        self._pipelines = Pipelines(plan.wanted, self._connection, progress)
+        self.phase: Phase = "preparing"
+        self._connection = Connection(api)
+        self._client: CaptureClient | None = None  # until it has a token
+        self._pipelines = Pipelines(plan.wanted, self._connection, progress.say)
         self._layout = layout
         self._ws_id = ws_id
         self._plan = plan
@@ -73,35 +79,26 @@ class Recording:
         and what the API's answers mean.
         """
         since_s = time.time()
-        self._progress.say(f"events go to {self._layout.directory}")
-        async with self._client:
-            preparing = asyncio.create_task(self._prepare())
-            if not await self._unless_stopped(preparing):
+        async with self._connection.api as api:
+            asking = asyncio.create_task(aio(self._connection.generate_client_token))
+            if not await unless(self.stop, asking):
                 raise asyncio.CancelledError
-            session, channels = preparing.result()
-            watch = SessionWatch(session, self._progress)
-            with follow(self._layout.directory, since=since_s) as events:
-                hearing = asyncio.create_task(watch.hear(events))
-                self.phase = "recording"
-                try:
-                    await self._client.start_capture_session(session.id, channels)
-                    return await self._record(session, watch)
-                except ListenError as exc:
-                    if self._plan.store:
-                        exc.fix += f"; for what was stored: videodb-listen session export {session.id}"
-                    raise
-                finally:
-                    hearing.cancel()
+            self._progress.say(f"events go to {self._layout.directory}")
+            async with CaptureClient(asking.result(), base_url=api.base_url) as self._client:
+                preparing = asyncio.create_task(self._prepare(self._client))
+                if not await unless(self.stop, preparing):
+                    raise asyncio.CancelledError
+                return await self._record_into(*preparing.result(), self._client, since_s)
 
     def kill(self) -> None:
         """End the recorder now, whatever it is at."""
-        if self._client.recorder.running and self._client.recorder.pid is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._client.recorder.pid, signal.SIGKILL)
+        recorder = self._client and self._client.recorder
+        if recorder and recorder.running and recorder.pid is not None:
+            kill_group(recorder.pid)
 
-    async def _prepare(self) -> tuple[CaptureSession, list[Channel]]:
-        channels = await self._channels()
-        session = await asyncio.to_thread(
+    async def _prepare(self, client: CaptureClient) -> tuple[CaptureSession, list[Channel]]:
+        channels = await self._channels(client)
+        session = await aio(
             self._connection.create_capture_session,
             end_user_id=self._plan.user,
             collection_id=self._plan.collection,
@@ -110,40 +107,51 @@ class Recording:
         self._progress.say(f"session {session.id}: {', '.join(channel.name or channel.id for channel in channels)}")
         return session, channels
 
-    async def _channels(self) -> list[Channel]:
-        """The default channel of each kind that was asked for; of every kind that is there, if none was."""
+    async def _record_into(
+        self, session: CaptureSession, channels: list[Channel], client: CaptureClient, since_s: float
+    ) -> str:
+        watch = SessionWatch(session, self._progress.say)
+        with follow(self._layout.directory, since=since_s) as events:
+            hearing = asyncio.create_task(watch.hear(events))
+            self.phase = "recording"
+            try:
+                await client.start_capture_session(session.id, channels)
+                return await self._record(session, watch, client)
+            except ListenError as exc:
+                if self._plan.store:
+                    raise _with_what_is_stored(exc, session.id) from exc
+                raise
+            finally:
+                hearing.cancel()
+
+    async def _channels(self, client: CaptureClient) -> list[Channel]:
+        """Those that are to be recorded, once the system has allowed it."""
         for kind in self._plan.kinds or PERMISSIONS:
-            if kind in PERMISSIONS and not await self._client.request_permission(PERMISSIONS[kind]):
+            if kind in PERMISSIONS and not await client.request_permission(PERMISSIONS[kind]):
                 raise RecorderFailed(
                     f"the permission for {PERMISSIONS[kind]} was not granted", fix="allow it in the system's settings"
                 )
-        found = await self._client.list_channels()
-        groups = {"mic": found.mics, "display": found.displays, "system_audio": found.system_audio}
-        chosen = {kind: group.default for kind, group in groups.items() if group.default is not None}
-        missing = [kind for kind in self._plan.kinds if kind not in chosen]
-        if missing or not chosen:
-            there = ", ".join(channel.id for channel in found.all()) or "nothing"
-            raise RecorderFailed(f"there is no {missing[0] if missing else 'channel'} to record", fix=f"found: {there}")
-        channels = [chosen[kind] for kind in self._plan.kinds or chosen]
+        channels = chosen(await client.list_channels(), self._plan.kinds)
         for channel in channels:
             channel.store = self._plan.store
         return channels
 
-    async def _record(self, session: CaptureSession, watch: SessionWatch) -> str:
-        if await self._unless_stopped(asyncio.create_task(watch.reach("active", self._check_recorder))):
-            await asyncio.to_thread(session.refresh)
+    async def _record(self, session: CaptureSession, watch: SessionWatch, client: CaptureClient) -> str:
+        check = partial(_check_recorder, client)
+        if await unless(self.stop, asyncio.create_task(watch.reach("active", check))):
+            await aio(session.refresh)
             watch.streams |= {stream.id for stream in session.rtstreams}
             await self._pipelines.start(session.rtstreams, self._live_id())
             self._progress.say(f"recording; Ctrl-C stops {'and exports' if self._plan.store else 'it'}")
-            await self._until_told(watch)
-        await self._client.stop_capture()
+            await self._until_told(watch, check)
+        await client.stop_capture()
         await watch.reach("stopped")
         if self._plan.store:
             return await self._export(session, watch)
-        self._progress.say(f"stopped after {sum(self._progress.counts.values())} events; nothing was stored")
+        self._progress.say(f"stopped after {watch.counts.total()} events; nothing was stored")
         return session.id
 
-    async def _until_told(self, watch: SessionWatch) -> None:
+    async def _until_told(self, watch: SessionWatch, check_recorder: Callable[[], None]) -> None:
         began_s = time.monotonic()
         while not self.stop.is_set():
             passed_s = time.monotonic() - began_s
@@ -151,9 +159,9 @@ class Recording:
             if left_s is not None and left_s <= 0:
                 return
             watch.check()
-            self._check_recorder()
+            check_recorder()
             await self._pipelines.follow(self._live_id())
-            self._progress.move(f"recording {format_duration(int(passed_s))}")
+            self._progress.move(f"recording {format_duration(int(passed_s))}", watch.counts)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(1.0 if left_s is None else min(1.0, left_s)):
                     await self.stop.wait()
@@ -162,81 +170,68 @@ class Recording:
         self.phase = "exporting"
         self._progress.say("exporting")
         try:
-            await asyncio.to_thread(session.export, ws_connection_id=self._live_id())
+            await aio(session.export, ws_connection_id=self._live_id())
         except RequestRefused:
-            await asyncio.to_thread(session.refresh)
+            await aio(session.refresh)
             if session.export_status not in {"exporting", "exported"}:  # otherwise it began by itself
                 raise
         await watch.reach("exported")
-        await asyncio.to_thread(session.refresh)
-        return await asyncio.to_thread(self._shown_at, {**session.data, **watch.details})
+        await aio(session.refresh)
+        return await self._shown_at({**session.data, **watch.details})
 
-    def _shown_at(self, told: dict[str, Any]) -> str:
+    async def _shown_at(self, told: dict[str, Any]) -> str:
         """The URL of the player: its event has it, the session only names the video."""
         video_id = str(told["exported_video_id"])
         if told.get("player_url"):
             return str(told["player_url"])
         with contextlib.suppress(ListenError):  # the video is there, wherever it can be seen
             query = {"collection_id": told.get("collection_id")}
-            return str((self._connection.api.get("video", video_id, query=query) or {}).get("player_url") or video_id)
+            video = await self._connection.api.get("video", video_id, query=query)
+            return str(video.get("player_url") or video_id)
         return video_id
-
-    async def _unless_stopped(self, doing: asyncio.Task[Any]) -> bool:
-        """Whether `doing` came to its end, and raise what it raised; False when the stop came first."""
-        stopping = asyncio.create_task(self.stop.wait())
-        try:
-            await asyncio.wait({doing, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            if doing.done():
-                doing.result()
-            return doing.done()
-        finally:
-            for task in (doing, stopping):
-                task.cancel()
 
     def _live_id(self) -> str | None:
         with contextlib.suppress(ListenError):  # who may not ask sees none
             return presence.live_id(self._layout, time.time())
         return None
 
-    def _check_recorder(self) -> None:
-        if not self._client.recorder.running:
-            raise self._client.recorder.failure or RecorderFailed("the recorder has ended", fix="start it again")
+
+def _check_recorder(client: CaptureClient) -> None:
+    if not client.recorder.running:
+        raise client.recorder.failure or RecorderFailed("the recorder has ended", fix="start it again")
 
 
-def run(recording: Recording, progress: Progress) -> str:
-    """Record to the end. The first signal stops it, a second SIGINT or SIGTERM ends everything at once (status 130)."""
-    return asyncio.run(_until_signal(recording, progress))
+async def unless(stop: asyncio.Event, doing: asyncio.Task[Any]) -> bool:
+    """Whether `doing` came to its end, and raise what it raised; False when `stop` came first.
 
-
-async def _until_signal(recording: Recording, progress: Progress) -> str:
-    main = asyncio.create_task(recording.run())
-
-    def heard(number: int) -> None:
-        if not recording.stop.is_set():
-            if recording.phase != "preparing":
-                what = "stopping" if recording.phase == "recording" else "waiting for the export"
-                progress.say(f"{what}; Ctrl-C once more ends at once")
-            recording.stop.set()
-        elif number != signal.SIGHUP:  # which a terminal that closes may send twice
-            recording.kill()
-            main.cancel()
-
-    with _signals(heard):
-        try:
-            return await main
-        except asyncio.CancelledError:
-            progress.say(AT_ONCE[recording.phase])
-            os._exit(ABORTED)  # an orderly end would wait for the threads, and they for an API that does not answer
-
-
-@contextlib.contextmanager
-def _signals(heard: Callable[[int], None]) -> Iterator[None]:
-    loop = asyncio.get_running_loop()
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    for number in numbers:
-        loop.add_signal_handler(number, heard, number)
+    Then it is given up, and has undone what it was at: a recorder that was about to start is gone.
+    """
+    stopping = asyncio.create_task(stop.wait())
     try:
-        yield
+        await asyncio.wait({doing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if doing.done():
+            doing.result()
+        return doing.done()
     finally:
-        for number in numbers:
-            loop.remove_signal_handler(number)
+        doing.cancel()
+        stopping.cancel()
+        await asyncio.gather(doing, stopping, return_exceptions=True)
+
+
+def chosen(found: Channels, kinds: Sequence[str]) -> list[Channel]:
+    """The default channel of each of these kinds; of every kind that is there, if there are none.
+
+    Raises RecorderFailed when one is missing.
+    """
+    groups = {"mic": found.mics, "display": found.displays, "system_audio": found.system_audio}
+    defaults = {kind: group.default for kind, group in groups.items() if group.default is not None}
+    missing = [kind for kind in kinds if kind not in defaults]
+    if missing or not defaults:
+        there = ", ".join(channel.id for channel in found.all()) or "nothing"
+        raise RecorderFailed(f"there is no {missing[0] if missing else 'channel'} to record", fix=f"found: {there}")
+    return [defaults[kind] for kind in kinds or defaults]
+
+
+def _with_what_is_stored(error: ListenError, session_id: str) -> ListenError:
+    fix = f"{error.fix}; for what was stored: videodb-listen session export {session_id}"
+    return ListenError.from_dict({**error.as_dict(), "fix": fix})

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import orjson
 
 from videodb_listen import lifecycle
+from videodb_listen.api.blocking import aio
 from videodb_listen.api.session import CaptureSession
-from videodb_listen.cli.progress import Progress
 from videodb_listen.errors import SessionFailed, TimedOut, Unavailable
 from videodb_listen.event import channel_of, name_of, session_of, stream_of, streams_in
 from videodb_listen.text import shorten, visible
@@ -26,12 +27,16 @@ PATIENCE_S = {"active": 120.0, "stopped": 120.0, "exported": 1800.0}
 
 
 class SessionWatch:
-    """The state of `session`, as it changes. `streams` are the ids of its streams that are known so far."""
+    """The state of `session`, as it changes; each change is told to `say`.
 
-    def __init__(self, session: CaptureSession, progress: Progress) -> None:
+    `streams` are the ids of its streams that are known so far, `counts` the number of its events by channel.
+    """
+
+    def __init__(self, session: CaptureSession, say: Callable[[str], None]) -> None:
         self.streams: set[str] = set()
+        self.counts: Counter[str] = Counter()
         self._session = session
-        self._progress = progress
+        self._say = say
         self._state: str | None = None
         self._details: object = None  # what came with the state
         self._of = "session"  # or its export: what the state is of
@@ -50,7 +55,7 @@ class SessionWatch:
                 self._take(lifecycle.state_in(name_of(event)), event.get("data"))
             elif stream_of(event) not in self.streams:
                 continue
-            self._progress.counts[channel_of(event)] += 1
+            self.counts[channel_of(event)] += 1
 
     async def reach(self, state: str, still: Callable[[], None] = lambda: None) -> None:
         """Wait until the session is in `state`, or beyond; `still` is called meanwhile, and may raise.
@@ -82,7 +87,7 @@ class SessionWatch:
 
     async def _ask(self) -> None:
         with contextlib.suppress(Unavailable):  # asked again soon, until the patience ends
-            await asyncio.to_thread(self._session.refresh)
+            await aio(self._session.refresh)
             exporting = self._session.export_status
             self._of = "export of session" if exporting == lifecycle.FAILED else "session"
             self._take(exporting if exporting in lifecycle.TERMINAL else self._session.status, self._session.data)
@@ -91,5 +96,5 @@ class SessionWatch:
         if state is not None and (state == lifecycle.FAILED or not lifecycle.reached(self._state, state)):
             self._state = state
             self._details = details
-            self._progress.say(state)
+            self._say(state)
             self._news.set()

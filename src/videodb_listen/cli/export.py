@@ -3,34 +3,32 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import click
 
-from videodb_listen.cli.files import damage_counter, find_history, readable, say, standard_output, writable
+from videodb_listen import environment
 from videodb_listen.cli.filters import Filters, filter_options, filters_of
-from videodb_listen.cli.options import directory_options, find_layout, read_dotenv
-from videodb_listen.cli.render import csv_header, csv_row, for_stdout
-from videodb_listen.errors import DirectoryUnusable
-from videodb_listen.event import Event, View
+from videodb_listen.cli.flags import with_layout
+from videodb_listen.cli.output import for_stdout, say, standard_output, writable
+from videodb_listen.cli.reading import damage_counter, find_recording, readable
+from videodb_listen.event import Event
+from videodb_listen.formats import csv
 from videodb_listen.formats.cues import cues_of
 from videodb_listen.formats.subtitles import WRITERS
-from videodb_listen.presence import read_state
+from videodb_listen.paths import Layout
 from videodb_listen.reader import query
 from videodb_listen.reader.history import History, Place
-from videodb_listen.reader.reader import Reader
-from videodb_listen.reader.seek import Run, read_since
+from videodb_listen.reader.recording import Recording
+from videodb_listen.system.files import refuse_special, replacing
 
 _SPOKEN = query.channel("transcript") & query.final()
 """What can become a cue: lines of other channels are passed over without being parsed."""
-
-_SIZE_BYTES = 4  # a gzip file ends with its unpacked size, modulo 2^32
 
 Reading = AbstractContextManager[Iterator[Event]]
 """The events that match, to be read once; what there is to say about the files is said at the end."""
@@ -39,9 +37,9 @@ Reading = AbstractContextManager[Iterator[Event]]
 @click.command()
 @click.argument("format", type=click.Choice([*WRITERS, "csv"]), metavar="FORMAT")
 @click.option("-o", "--output", metavar="FILE", help="Write to FILE, whole or not at all. [default: stdout]")
-@directory_options
+@with_layout
 @filter_options
-def export(format: str, output: str | None, directory: str | None, cwd: str | None, **options: Any) -> None:
+def export(format: str, output: str | None, layout: Layout, **options: Any) -> None:
     """Write what was said as subtitles (srt, vtt) or a transcript (txt), or any events as a table (csv).
 
     What was said first is at 00:00:00; interim transcripts are left out. A FILE that is there already is replaced when
@@ -52,14 +50,14 @@ def export(format: str, output: str | None, directory: str | None, cwd: str | No
     videodb-listen export txt --stream mic:default
     videodb-listen export csv --channel alert > alerts.csv
     """
-    layout = find_layout(directory, read_dotenv(cwd))
-    history = find_history(layout)
-    with readable(layout.directory):
-        chosen = filters_of(options, history)
-    _refuse_ours(output, history)
+    output = None if output is None else str(environment.path(output))
+    recording = find_recording(layout)
+    with readable(recording.directory):
+        chosen = filters_of(options, recording)
+    _refuse_ours(output, recording.directory)
     if format != "csv":
-        chosen = Filters(chosen.where & _SPOKEN, chosen.since_s)
-    reading = _reading(history, Run.of(read_state(layout)), chosen, shown=output is not None and sys.stderr.isatty())
+        chosen = replace(chosen, where=chosen.where & _SPOKEN)
+    reading = _reading(recording, chosen, shown=output is not None and sys.stderr.isatty())
     fit = for_stdout if output is None else bytes
     with _target(output) as file:
         if format == "csv":
@@ -70,9 +68,9 @@ def export(format: str, output: str | None, directory: str | None, cwd: str | No
 
 def _write_table(reading: Reading, file: BinaryIO, fit: Callable[[bytes], bytes]) -> None:
     """A row an event, as they are read: a history of any size needs no more memory than a short one."""
-    file.write(csv_header())
+    file.write(csv.header().encode())
     with reading as events:
-        file.writelines(fit(csv_row(View.of(event))) for event in events)
+        file.writelines(fit(csv.row(event).encode()) for event in events)
 
 
 def _write_subtitles(format: str, reading: Reading, file: BinaryIO, fit: Callable[[bytes], bytes]) -> None:
@@ -87,22 +85,17 @@ def _write_subtitles(format: str, reading: Reading, file: BinaryIO, fit: Callabl
 
 
 @contextlib.contextmanager
-def _reading(history: History, run: Run | None, chosen: Filters, *, shown: bool) -> Iterator[Iterator[Event]]:
-    with damage_counter() as on_damage, _progress(history, shown=shown) as moved:
-        yield _events(history, run, chosen, on_damage, moved)
+def _reading(recording: Recording, chosen: Filters, *, shown: bool) -> Iterator[Iterator[Event]]:
+    with damage_counter() as on_damage, _progress(recording.history, shown=shown) as moved:
+        yield _events(recording, chosen, on_damage, moved)
 
 
 def _events(
-    history: History,
-    run: Run | None,
-    chosen: Filters,
-    on_damage: Callable[[bytes], None],
-    moved: Callable[[Place], None],
+    recording: Recording, chosen: Filters, on_damage: query.OnDamage, moved: Callable[[Place], None]
 ) -> Iterator[Event]:
     """The events that match; `moved` is told how far the history was read. Raises DirectoryUnusable."""
-    since_s = chosen.since_s
-    with readable(history.directory), Reader(history, on_restart=say) as reader:
-        for block in reader.blocks() if since_s is None else read_since(reader, run, since_s):
+    with readable(recording.directory):
+        for block in recording.blocks(chosen.since_s, on_restart=say):
             for _, event in query.select(block.data, chosen.where, on_damage):
                 yield event
             moved(block.end)
@@ -114,7 +107,7 @@ def _progress(history: History, *, shown: bool) -> Iterator[Callable[[Place], No
     if not shown:
         yield lambda _: None
         return
-    begins, size = _begins(history)
+    begins, size = history.begins()
     with click.progressbar(length=size, label="reading", file=sys.stderr) as bar:
 
         def moved(place: Place) -> None:
@@ -123,29 +116,6 @@ def _progress(history: History, *, shown: bool) -> Iterator[Callable[[Place], No
 
         yield moved
         bar.update(size - bar.pos)
-
-
-def _begins(history: History) -> tuple[dict[str | None, int], int]:
-    """Where each file of `history` begins, in bytes, by the stamp of the generation before it; and where all end."""
-    begins: dict[str | None, int] = {}
-    size, after = 0, None
-    for part in history.parts():
-        begins[after] = size
-        size += max(map(_unpacked_size, part.paths))
-        after = part.stamp
-    return begins, size
-
-
-def _unpacked_size(path: Path) -> int:
-    """The size of what is in `path`, which may be compressed; 0 when it is not there."""
-    try:
-        if path.suffix != ".gz":
-            return path.stat().st_size
-        with path.open("rb") as file:
-            file.seek(-_SIZE_BYTES, os.SEEK_END)
-            return int.from_bytes(file.read(_SIZE_BYTES), "little")
-    except OSError:
-        return 0
 
 
 # -- writing --
@@ -158,40 +128,15 @@ def _target(output: str | None) -> Iterator[BinaryIO]:
         with standard_output() as file:
             yield file
     else:
-        with writable(output), _replacing(Path(output)) as file:
-            yield file
+        path = Path(output)
+        with writable(output):
+            refuse_special(path, fix="name another one, or leave out -o and redirect the output")
+            with replacing(path, alone=False, synced=True) as file:
+                yield file
 
 
-@contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[BinaryIO]:
-    """A new file, 0600, that becomes `path` when the block ends; a block that fails leaves no trace. Raises OSError."""
-    _refuse_special(path)
-    temporary = path.with_name(f".export-{os.urandom(8).hex()}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        with open(descriptor, "wb") as file:  # noqa: PTH123  # a descriptor, not a path
-            os.fchmod(descriptor, 0o600)
-            yield file
-            file.flush()
-            os.fsync(descriptor)  # otherwise a power loss could leave the new name with nothing in it
-        temporary.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
-
-
-def _refuse_ours(output: str | None, history: History) -> None:
+def _refuse_ours(output: str | None, directory: Path) -> None:
     """Raise UsageError where a slip of the fingers would replace the recording itself, or what a listener keeps."""
     path = Path(output or "")
-    if path.name.startswith("videodb_") and path.resolve().parent == history.directory.resolve():
+    if path.name.startswith("videodb_") and path.resolve().parent == directory.resolve():
         raise click.UsageError(f"{path} is the listener's own: name another file")
-
-
-def _refuse_special(path: Path) -> None:
-    """Raise DirectoryUnusable for a directory, device, pipe or link: a rename would put a file in its place."""
-    with contextlib.suppress(FileNotFoundError):
-        if not stat.S_ISREG(path.lstat().st_mode):
-            raise DirectoryUnusable(
-                f"{path} is not a regular file", fix="name another one, or leave out -o and redirect the output"
-            )

@@ -10,11 +10,10 @@ from typing import Any
 
 import click
 
-from videodb_listen.cli.options import Parsed
+from videodb_listen.cli.flags import Parsed
 from videodb_listen.reader import query
-from videodb_listen.reader.history import History
 from videodb_listen.reader.query import ANY, Where
-from videodb_listen.reader.reader import Reader
+from videodb_listen.reader.recording import Recording
 from videodb_listen.units import parse_moment
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -24,10 +23,14 @@ MOMENT = Parsed(lambda text: parse_moment(text, time.time()), "WHEN")
 
 @dataclass(frozen=True)
 class Filters:
-    """What was asked for. `since_s` is unix seconds, None where nothing was said; `where` looks at it, too."""
+    """What was asked for. Times are unix seconds, None where nothing was said; `where` looks at them, too."""
 
     where: Where
     since_s: float | None
+    until_s: float | None
+
+
+_BY_NAMES = {"channels": query.channel, "events": query.event, "streams": query.stream}
 
 
 def _add(options: Sequence[Decorator], command: Callable[..., Any]) -> Callable[..., Any]:
@@ -58,19 +61,14 @@ def content_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return _add(options, command)
 
 
-def filters_of(options: dict[str, Any], history: History) -> Filters:
-    """Take the filters out of a command's options.
-
-    What a session's streams say belongs to it, though it does not name it: `history` tells which streams those are.
-    """
+def filters_of(options: dict[str, Any], recording: Recording) -> Filters:
+    """Take the filters out of a command's options. `recording` tells which streams a session has."""
     where = ANY
-    for key, predicate in (("channels", query.channel), ("events", query.event), ("streams", query.stream)):
+    for key, predicate in _BY_NAMES.items():
         if names := options.pop(key):
             where &= predicate(*names)
     if ids := options.pop("sessions"):
-        with Reader(history) as reader:
-            streams = query.streams_of((block.data for block in reader.blocks()), *ids)
-        where &= query.session(*ids) | query.stream(*streams) if streams else query.session(*ids)
+        where &= recording.of_sessions(*ids)
     if pattern := options.pop("grep"):
         where &= query.grep(pattern)
     if options.pop("final"):
@@ -80,7 +78,7 @@ def filters_of(options: dict[str, Any], history: History) -> Filters:
         where = query.until(until_s) & where
     if since_s is not None:
         where = query.since(since_s) & where
-    return Filters(where, since_s)
+    return Filters(where, since_s, until_s)
 
 
 def _checked_regex(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:

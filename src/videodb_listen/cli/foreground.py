@@ -11,14 +11,16 @@ from typing import Any
 
 import orjson
 
+from videodb_listen import environment
+from videodb_listen.api.http import Api
 from videodb_listen.cli.logs import configure, json_safe
-from videodb_listen.cli.options import find_account, find_layout, read_dotenv
 from videodb_listen.errors import Bug, ListenError
 from videodb_listen.listener import daemon, stdio
 from videodb_listen.listener.announce import Outside
 from videodb_listen.listener.notify import Notifier
 from videodb_listen.paths import Layout
-from videodb_listen.settings import Account, Settings, resolve
+from videodb_listen.settings import Settings
+from videodb_listen.system import descriptors
 
 log = logging.getLogger(__name__)
 
@@ -26,31 +28,24 @@ FAREWELL_S = 0.5
 """How long the last lines may wait for whoever reads stdout and stderr: one that is gone must not delay the end."""
 
 
-def record(
-    flags: Mapping[str, Any],
-    directory: str | None,
-    cwd: str | None,
-    api_key_file: str | None,
-    *,
-    clear: bool,
-    ready_fd: int | None,
-) -> int:
+def record(flags: Mapping[str, Any], directory: str | None, cwd: str | None, *, ready_fd: int | None) -> int:
     """Record until asked to stop, or until something ends it; the exit status. Whatever is said is said here.
 
-    `ready_fd` is a descriptor that is told of the first connection or of the failure, None when nobody waits.
+    `flags` are those of `run` that are no place. `ready_fd` is a descriptor that is told of the first connection or of
+    the failure, None when nobody waits.
     """
-    stdio.occupy_standard_descriptors()
-    stderr = stdio.LineWriter(stdio.STDERR)
+    descriptors.occupy_standard()
+    stderr = stdio.LineWriter(descriptors.STDERR)
     handler = stdio.WriterHandler(stderr)
-    log_format = flags["log_format"] or os.environ.get("VIDEODB_LISTEN_LOG_FORMAT", "text")
+    log_format = flags["log_format"] or environment.log_format()
     configure(handler, level=flags["log_level"] or "info", format=log_format)  # until the settings are known
     try:
-        dotenv = read_dotenv(cwd)
-        layout = find_layout(directory, dotenv)
-        settings = resolve(flags, os.environ)
-        account = find_account(flags.get("base_url"), dotenv, api_key_file)
+        environ = environment.read(cwd)
+        layout = environ.layout(directory)
+        settings = environ.settings(flags)
+        api = Api(environ.account(flags["base_url"], flags["api_key_file"]))
         configure(handler, level=settings.output.log_level, format=settings.output.log_format)
-        _run_daemon(account, settings, layout, clear=clear, ready_fd=ready_fd)
+        _run_daemon(api, settings, layout, clear=flags["clear"], ready_fd=ready_fd)
         status = 0
     except ListenError as exc:
         status = _say_failure(exc, ready_fd)
@@ -62,16 +57,16 @@ def record(
     return status
 
 
-def _run_daemon(account: Account, settings: Settings, layout: Layout, *, clear: bool, ready_fd: int | None) -> None:
+def _run_daemon(api: Api, settings: Settings, layout: Layout, *, clear: bool, ready_fd: int | None) -> None:
     """Run the daemon to its end. Raises the ListenError that ended it; returns after a clean stop."""
     stdout = stdio.Stdout(settings.output.output)
     outside = Outside(
         stdout=stdout,
-        notifier=Notifier(os.environ),
+        notifier=Notifier(environment.variables()),
         on_connected=lambda ws_id: _tell(ready_fd, {"ws_id": ws_id}),
     )
     try:
-        _run_to_end(daemon.run(account, settings, layout, outside, clear=clear))
+        _run_to_end(daemon.run(api, settings, layout, outside, clear=clear))
     finally:
         stdout.close(FAREWELL_S)
 

@@ -4,31 +4,29 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 
 import click
 
 from videodb_listen.text import visible
 
 
-@dataclass
-class Progress:
+class ProgressLines:
     """A line for each step, and on a terminal one that moves. Where nobody can see it, nothing is shown."""
 
-    counts: Counter[str] = field(default_factory=Counter)
-    _moving: bool = False
+    def __init__(self) -> None:
+        self._moving = False
 
     def say(self, text: str) -> None:
         """A line that stays."""
         self._rub_out()
         self._show(visible(text) + "\n")
 
-    def move(self, text: str) -> None:
+    def move(self, text: str, counts: Mapping[str, int]) -> None:
         """The line that moves; nothing where stderr is no terminal."""
         if sys.stderr is not None and sys.stderr.isatty():
             self._rub_out()
-            counted = ", ".join(f"{channel} {count}" for channel, count in sorted(self.counts.items()))
+            counted = ", ".join(f"{channel} {count}" for channel, count in sorted(counts.items()))
             self._show(visible(f"{text}  {counted}"))
             self._moving = True
 

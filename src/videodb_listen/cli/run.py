@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from videodb_listen.cli.options import chosen_directory, listener_options
+from videodb_listen.cli.flags import chosen_directory, listener_options
 
 
 @click.command()
@@ -14,15 +14,7 @@ from videodb_listen.cli.options import chosen_directory, listener_options
 @click.option(
     "--ready-fd", type=int, hidden=True, help="Descriptor that is told of the first connection, or the failure."
 )
-def run(
-    dir_argument: str | None,
-    directory: str | None,
-    cwd: str | None,
-    api_key_file: str | None,
-    clear: bool,
-    ready_fd: int | None,
-    **flags: Any,
-) -> None:
+def run(dir_argument: str | None, directory: str | None, cwd: str | None, ready_fd: int | None, **flags: Any) -> None:
     """Record events in the foreground until SIGTERM or SIGINT.
 
     The first line on stdout is WS_ID=<connection id>; a copy of each event follows, as --output says. DIR is the state
@@ -35,4 +27,4 @@ def run(
     directory = chosen_directory(dir_argument, directory)
     from videodb_listen.cli.foreground import record
 
-    raise click.exceptions.Exit(record(flags, directory, cwd, api_key_file, clear=clear, ready_fd=ready_fd))
+    raise click.exceptions.Exit(record(flags, directory, cwd, ready_fd=ready_fd))

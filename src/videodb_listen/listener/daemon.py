@@ -1,7 +1,7 @@
 """The daemon: lifetime and wiring, nothing else.
 
-Frames go one way: `realtime` delivers them, the clock stamps them, `event` makes each a line, the sink writes it. What
-happens around them is told by the reporter.
+Frames go one way: `realtime` delivers them, the clock stamps them, `line` makes each a line, the sink writes it. What
+happens around them is a transition of the publisher, and what that returns is announced.
 """
 
 from __future__ import annotations
@@ -12,17 +12,19 @@ import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
-from videodb_listen.api.http import request_websocket_url
+from videodb_listen.api.http import Api
+from videodb_listen.api.websocket_url import EventsOf, request_websocket_url
 from videodb_listen.errors import Bug, ListenError, Unavailable
 from videodb_listen.line import encode_line
-from videodb_listen.listener.announce import Outside, Reporter
+from videodb_listen.listener.announce import Outside
 from videodb_listen.listener.directory import Owner, owned
+from videodb_listen.listener.publish import Publisher
 from videodb_listen.listener.reconnect import STABLE_AFTER_S, Lost, ReconnectPolicy
 from videodb_listen.listener.sink import Sink
 from videodb_listen.listener.upkeep import Watch
 from videodb_listen.paths import Layout
-from videodb_listen.realtime.by_websockets import Connection, open_connection
-from videodb_listen.settings import Account, Settings
+from videodb_listen.realtime import Connection, open_connection
+from videodb_listen.settings import Settings
 from videodb_listen.system import signals
 from videodb_listen.system.clock import Clock
 from videodb_listen.text import one_line
@@ -35,7 +37,7 @@ PROOF_AFTER_SLEEP_S = 5.0
 _NO_ROOM = "disk full, and no more lines fit into memory"
 
 
-async def run(account: Account, settings: Settings, layout: Layout, outside: Outside, *, clear: bool) -> None:
+async def run(api: Api, settings: Settings, layout: Layout, outside: Outside, *, clear: bool) -> None:
     """Record until asked to stop. Returns after a clean stop; raises the ListenError that ended it otherwise.
 
     The nesting is the order of the end: last flush and sync, state `stopped`, pid file removed, lock released.
@@ -43,21 +45,19 @@ async def run(account: Account, settings: Settings, layout: Layout, outside: Out
     with owned(layout) as owner:
         if owner.shared:
             log.warning("others can write to %s; a directory of your own is safer", layout.directory)
-        daemon = Daemon(account, settings, layout, outside, clear=clear, owner=owner)
-        async with daemon.lifetime():
+        daemon = Daemon(api, settings, outside, clear=clear, owner=owner)
+        async with api, daemon.lifetime():
             await daemon.serve()
 
 
 class Daemon:
     """One run. All methods run on the loop; what must not block it is handed to a thread by its owner."""
 
-    def __init__(
-        self, account: Account, settings: Settings, layout: Layout, outside: Outside, *, clear: bool, owner: Owner
-    ) -> None:
-        self._account = account
+    def __init__(self, api: Api, settings: Settings, outside: Outside, *, clear: bool, owner: Owner) -> None:
+        self._wanted = EventsOf(api, settings.link.collection)
         self._link = settings.link
-        self._layout = layout
         self._clear = clear
+        self._outside = outside
         self._copy = outside.stdout.copy
         self._clock = Clock()
         self._stop = signals.Stop()
@@ -66,19 +66,22 @@ class Daemon:
         self._connection: Connection | None = None
         self._proving: asyncio.Task[float | None] | None = None  # None: the machine never slept
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()  # ends the run when it is set
-        self._reporter = Reporter(settings.link, layout, outside, shared=owner.shared, started_s=self._clock.now())
-        self._sink = Sink(
-            layout,
+        self._publisher = Publisher(settings.link, owner.layout, shared=owner.shared, started_s=self._clock.now())
+        self._sink = self._new_sink(settings, owner)
+        self._watch = Watch(
+            owner, self._clock, self._sink, self._publisher, outside, on_failure=self._fail, on_sleep=self._woke_up
+        )
+
+    def _new_sink(self, settings: Settings, owner: Owner) -> Sink:
+        return Sink(
+            owner.layout,
             settings.disk,
             settings.rotation,
             shared=owner.shared,
             now=self._clock.now,
-            on_trouble=self._reporter.disk_trouble,
+            on_trouble=self._publisher.disk_trouble,
             on_full=self._hang_up,
             on_failure=self._fail,
-        )
-        self._watch = Watch(
-            layout, owner, self._clock, self._sink, self._reporter, on_failure=self._fail, on_sleep=self._woke_up
         )
 
     @contextlib.asynccontextmanager
@@ -90,16 +93,15 @@ class Daemon:
         failure: ListenError | None = None
         asyncio.get_running_loop().set_exception_handler(_say_unexpected)
         with signals.installed(self._stop, self._watch.reopen):
-            self._reporter.open()
+            self._publisher.open()
             watching = self._watch.start()
             try:
                 if repaired := self._sink.open(held=self._clear):
-                    self._reporter.repaired(repaired, self._clock.now())
+                    self._outside.announce(self._publisher.repaired(repaired, self._clock.now()))
                 try:
                     yield
                 finally:
-                    self._watch.look_at_files()  # what was removed since the last look, and by whom
-                    self._reporter.stopping()
+                    self._stopping()
                     await self._sink.close()
                 if self._failure.done():
                     self._failure.result()
@@ -109,21 +111,20 @@ class Daemon:
             finally:
                 watching.cancel()
                 self._failure.cancel()  # what it could still say has been raised
-                self._reporter.stopped(failure, self._sink.progress, self._clock.now())
+                self._publisher.stopped(failure, self._sink.progress, self._outside.stdout.dropped, self._clock.now())
 
     async def serve(self) -> None:
         """Connect, read, reconnect, until a signal or a failure that nothing mends."""
         if self._link.startup_timeout_s:
             asyncio.get_running_loop().call_later(self._link.startup_timeout_s, self._startup_expired)
-        retrying = self._policy.retrying(pause=self._pause, announce=self._reporter.retrying)
+        retrying = self._policy.retrying(pause=self._pause, announce=self._retrying)
         serving: asyncio.Task[None] = asyncio.create_task(retrying(self._attempt))
         stopping = asyncio.create_task(self._stop.requested.wait())
         endings: list[asyncio.Future[Any]] = [serving, stopping, self._failure]
         await asyncio.wait(endings, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         if not serving.done():
-            self._watch.look_at_files()
-            self._reporter.stopping()
+            self._stopping()
             if self._connection is not None and not self._failure.done():
                 await self._drain(self._connection)  # `serving` reads on meanwhile, and ends with the connection
             else:
@@ -134,7 +135,7 @@ class Daemon:
     async def _attempt(self) -> None:
         """One connection, from a fresh URL to its end. Returns only when we are to stop."""
         await self._sink.room.wait()
-        url, secrets = await request_websocket_url(self._account, self._link.collection)
+        url, secrets = await request_websocket_url(self._wanted)
         async with open_connection(url, self._link, self._deliver, secrets) as connection:
             events_before, connected_s = self._sink.events, self._loop_s()
             self._connected(connection)
@@ -142,19 +143,27 @@ class Daemon:
             self._connection = None
         if self._stop.requested.is_set():
             return
-        self._reporter.lost(connection.connection_id, ended, self._clock.now())
+        self._publisher.lost(connection.connection_id, ended, self._clock.now())
         useful = self._sink.events > events_before or self._loop_s() - connected_s >= STABLE_AFTER_S
         raise Lost(ended.reason, stable=useful and ended.refused is None)
 
     def _connected(self, connection: Connection) -> None:
         self._connection = connection
         self._policy.connected()
-        if self._clear and not self._reporter.ever_connected:
+        if self._clear and not self._publisher.ever_connected:
             self._sink.clear()
-        self._reporter.connected(connection.connection_id, self._clock.now())
+        self._outside.announce(self._publisher.connected(connection.connection_id, self._clock.now()))
+
+    def _retrying(self, failure: ListenError, delay_s: float) -> None:
+        self._outside.announce(self._publisher.retrying(failure, delay_s))
+
+    def _stopping(self) -> None:
+        """The end has begun; what was removed since the last look is noticed first, and by whom."""
+        self._watch.look_at_files()
+        self._outside.announce(self._publisher.stopping())
 
     def _deliver(self, frame: bytes) -> None:
-        self._reporter.received_s = now_s = self._clock.now()
+        self._publisher.received_s = now_s = self._clock.now()
         line = encode_line(frame, now_s)
         self._sink.append(line)
         self._copy(line)
@@ -162,7 +171,7 @@ class Daemon:
             raise Unavailable(_NO_ROOM, fix="make room")
 
     def _on_pong(self, latency_s: float) -> None:
-        self._reporter.pong(latency_s, self._clock.now())
+        self._publisher.pong(latency_s, self._clock.now())
 
     async def _drain(self, connection: Connection) -> None:
         """Send Close while reading goes on; a second signal, or `drain_s`, cuts it."""
@@ -188,8 +197,8 @@ class Daemon:
                 await self._wake.wait()
 
     def _startup_expired(self) -> None:
-        if not self._reporter.ever_connected:
-            last = f", the last failure: {self._reporter.failure}" if self._reporter.failure else ""
+        if not self._publisher.ever_connected:
+            last = f", the last failure: {self._publisher.failure}" if self._publisher.failure else ""
             self._fail(Unavailable(f"not connected within {format_duration(self._link.startup_timeout_s)}{last}"))
 
     def _hang_up(self) -> None:

@@ -1,7 +1,18 @@
-"""Which file the lines go to: opened, repaired, synced, set aside and opened anew, always between two lines.
+"""Which file the lines go to: opened, repaired, rotated, opened anew, synced. Inodes and offsets, no lines.
 
-One descriptor is open for writing (O_APPEND, so whatever others do to the file, nothing is overwritten). A file that is
-given up is synced and closed behind the scenes, while its successor already takes lines.
+A name and an open file are two things. People and log rotation rename, delete and replace what has our name, while we
+hold a descriptor. So there are three ways to another inode, and each of them ends with `_use`:
+
+- `open`, once: what a crash left in the file is repaired first.
+- `rotate_if_due`: we rename the file ourselves, only while its name is ours, and make a new one.
+- `reopen`: somebody else took the name. What we wrote since it was last seen to be ours is still in the old file, for
+  whoever renamed it. If it has no name left it is *unlinked*: it goes with its descriptor, so its bytes are read back,
+  to be written once more.
+
+The old file is given up in the background: synced, closed, and after a rotation its predecessors tidied, while its
+successor already takes lines. A failed sync of it counts like one of the file in use.
+
+The descriptor is O_APPEND: whatever others do to the file, nothing of theirs is overwritten.
 """
 
 from __future__ import annotations
@@ -12,13 +23,14 @@ import os
 from collections.abc import Callable
 
 from videodb_listen.errors import DirectoryUnusable
-from videodb_listen.listener.directory import open_file, sync_directory
 from videodb_listen.listener.repair import repair_tail
 from videodb_listen.listener.rotate import Generations
 from videodb_listen.listener.sync import Syncer
 from videodb_listen.paths import Layout
 from videodb_listen.settings import Disk, Rotation
 from videodb_listen.system.clock import Reminder
+from videodb_listen.system.descriptors import is_named
+from videodb_listen.system.files import explained, open_private, sync_directory
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +53,7 @@ class EventsFile:
     ) -> None:
         self.run_after: str | None = None  # the newest generation when we began; None: there was none
         self.run_from = 0  # where in the file behind it we began, in bytes: from there on stamps never decrease
+        self.size = 0  # bytes, as far as we know: others may truncate
         self._layout = layout
         self._disk = disk
         self._shared = shared
@@ -48,12 +61,9 @@ class EventsFile:
         self._on_failure = on_failure
         self._descriptor = -1
         self._syncer: Syncer
-        self._size = 0  # as far as we know; others may truncate
-        self._begun = b""  # of the line that the last write ended in; its rest belongs to the same file
-        self._named_to = 0  # how far whole lines reached when the name was last seen to be ours
         self._generations = Generations(layout, rotation)
         self._rotate_again_s = 0.0
-        self._homeless = Reminder()
+        self._reopen_fails = Reminder()
         self._retiring: set[asyncio.Task[None]] = set()
         self._tidying = asyncio.Lock()
 
@@ -63,12 +73,7 @@ class EventsFile:
         return self._syncer.synced_to
 
     @property
-    def torn(self) -> bool:
-        """Whether the last write ended inside a line."""
-        return bool(self._begun)
-
-    @property
-    def is_deleted(self) -> bool:
+    def is_unlinked(self) -> bool:
         """Whether the open file has no name left at all: what is in it is gone with its descriptor."""
         return os.fstat(self._descriptor).st_nlink == 0
 
@@ -79,92 +84,79 @@ class EventsFile:
         """
         self._use(self._opened())
         try:
-            sync_directory(self._layout.directory)
-            repaired = repair_tail(self._descriptor, self._layout, shared=self._shared, now_s=self._now())
-        except OSError as exc:
+            with explained(self._layout.events, "cannot be made ready", fix="make room or choose another directory"):
+                sync_directory(self._layout.directory)
+                repaired = repair_tail(self._descriptor, self._layout, shared=self._shared, now_s=self._now())
+        except DirectoryUnusable:
             os.close(self._descriptor)
-            raise DirectoryUnusable(
-                f"{self._layout.events} cannot be made ready: {exc.strerror}",
-                fix="make room or choose another directory",
-            ) from None
+            raise
         self._use(self._descriptor)
-        self.run_after, self.run_from = self._generations.newest(), self._size
+        self.run_after, self.run_from = self._generations.newest(), self.size
         return repaired
 
     def write(self, data: bytes) -> int:
         """Append as much of `data` as the disk takes; its length. Raises OSError when it takes nothing."""
         written = os.write(self._descriptor, data)
-        newline = data.rfind(b"\n", 0, written) + 1
-        self._begun = data[newline:written] if newline else self._begun + data[:written]
-        self._size += written
+        self.size += written
         self._syncer.wrote()
         return written
 
-    def begun_but_cut(self) -> bytes:
-        """The beginning of the unfinished line, when somebody has truncated the file below it; b"" otherwise.
-
-        It has to be written again, in front of its rest.
-        """
-        size = os.fstat(self._descriptor).st_size
-        if size >= self._size:
-            return b""
-        begun, self._begun, self._size = self._begun, b"", size
-        return begun
+    def was_truncated(self) -> bool:
+        """Whether the file is shorter than we left it: somebody truncated it. `size` is what it has now."""
+        expected, self.size = self.size, os.fstat(self._descriptor).st_size
+        return self.size < expected
 
     def empty(self) -> None:
         """Truncate in place: the same inode, `tail -f` goes on. Raises OSError."""
         os.ftruncate(self._descriptor, 0)
-        self._size = self._named_to = self.run_from = 0
-        self._begun = b""
+        self.size = self.run_from = 0
 
     def is_named(self) -> bool:
-        """Whether our name still belongs to the file that is open; False when it was renamed, replaced or deleted."""
-        ours = os.fstat(self._descriptor)
-        try:
-            named = os.path.samestat(ours, self._layout.events.stat())
-        except OSError:
-            return False
+        """Whether our name still belongs to the open file; False when it was renamed, replaced or deleted."""
+        named = bool(is_named(self._descriptor, self._layout.events))
         if named:
-            self._size = ours.st_size
-            self._named_to = max(0, self._size - len(self._begun))
+            self.size = os.fstat(self._descriptor).st_size
         return named
 
-    def reopen(self) -> bytes:
-        """Go on in whatever file has our name now, creating it where there is none.
+    def reopen(self, seen_to: int) -> bytes | None:
+        """Go on in whatever file has our name now, creating it where there is none; None when that is impossible.
 
-        Returns what has to be written once more: the lines that went into a file that has no name any more, since it
-        was last seen to have one. Nobody else has them, unless it was copied in that time before it was deleted.
+        Returns what has to be written once more: what an unlinked file holds behind the offset `seen_to`, where its
+        name was last seen. Nobody else has that, unless the file was copied since, before it was deleted.
         """
         try:
             descriptor = self._opened(keep_mode=True)
         except DirectoryUnusable as exc:
-            if self._homeless.due():
+            if self._reopen_fails.due():
                 log.warning("%s; recording goes on in the file that was open", exc.message)
-            return b""
-        self._homeless.over()
-        nameless = b""
+            return None
+        self._reopen_fails.over()
         status = os.fstat(self._descriptor)
-        if status.st_nlink == 0 and status.st_size > self._named_to:
-            nameless = os.pread(self._descriptor, status.st_size - self._named_to, self._named_to)
+        left = max(0, status.st_size - seen_to) if status.st_nlink == 0 else 0
+        unlinked = os.pread(self._descriptor, left, seen_to)
         self._retire(tidy=False)
         self._use(descriptor)
-        return nameless
+        return unlinked
 
-    def rotate_if_due(self) -> None:
-        """Set the file aside when it has grown enough; when that fails, go on in it."""
-        if not self._generations.due(self._size) or self._now() < self._rotate_again_s or not self.is_named():
-            return  # what has our name, if it is not our file, is not ours to set aside
+    def rotate_if_due(self) -> bool:
+        """Rotate the file when it has grown enough, and go on in a new one; whether that was done.
+
+        When it fails the file goes on growing. A file that does not have our name is not ours to rename.
+        """
+        if not self._generations.due(self.size) or self._now() < self._rotate_again_s or not self.is_named():
+            return False
         try:
-            stamp = self._generations.set_aside(self._now())
+            stamp = self._generations.rotate(self._now())
             if self.run_from:  # what is behind the whole generation is all of this run
                 self.run_after, self.run_from = stamp, 0
             descriptor = self._opened()
         except (OSError, DirectoryUnusable) as exc:
             self._rotate_again_s = self._now() + ROTATE_AGAIN_S
             log.warning("%s cannot be rotated: %s", self._layout.events, exc)
-            return
+            return False
         self._retire(tidy=True)
         self._use(descriptor)
+        return True
 
     async def close(self) -> None:
         """The last sync, of this file and of those given up. Raises OSError when it fails."""
@@ -179,13 +171,12 @@ class EventsFile:
                 await asyncio.wait(self._retiring)
 
     def _opened(self, *, keep_mode: bool = False) -> int:
-        return open_file(self._layout.events, os.O_RDWR | os.O_APPEND, shared=self._shared, keep_mode=keep_mode)
+        return open_private(self._layout.events, os.O_RDWR | os.O_APPEND, shared=self._shared, keep_mode=keep_mode)
 
     def _use(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._syncer = Syncer(descriptor, self._disk, self._on_failure)
-        self._size = self._named_to = os.fstat(descriptor).st_size
-        self._begun = b""
+        self.size = os.fstat(descriptor).st_size
 
     def _retire(self, *, tidy: bool) -> None:
         task = asyncio.get_running_loop().create_task(self._finish(self._descriptor, self._syncer, tidy=tidy))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
 import os
 from pathlib import Path
 
 from videodb_listen.errors import DirectoryUnusable
-from videodb_listen.listener.directory import open_file
-from videodb_listen.listener.stdio import STDERR, STDOUT
+from videodb_listen.system.descriptors import STDERR, STDOUT, is_named, is_opened_with
+from videodb_listen.system.files import open_private, write_all
 
 log = logging.getLogger(__name__)
 
@@ -20,9 +19,9 @@ _LOG_FLAGS = os.O_RDWR | os.O_APPEND
 def open_log(path: Path, *, shared: bool, keep_mode: bool = False) -> int:
     """A descriptor for `OwnLog`: readable, to keep what is new when it is cut; appending, to go on at the new end.
 
-    Arguments and errors are those of open_file.
+    Arguments and errors are those of open_private.
     """
-    return open_file(path, _LOG_FLAGS, shared=shared, keep_mode=keep_mode)
+    return open_private(path, _LOG_FLAGS, shared=shared, keep_mode=keep_mode)
 
 
 class OwnLog:
@@ -38,14 +37,14 @@ class OwnLog:
         self._path = path
         self._limit_bytes = limit_bytes
         self._shared = shared
-        self._numbers = [number for number in descriptors if _is_named(number, path) and _may_be_cut(number)]
+        self._numbers = [number for number in descriptors if _is_ours(number, path)]
 
     def bound(self) -> None:
-        """Keep the newer half once it has outgrown its limit. One that was set aside under another name stays whole."""
+        """Keep the newer half once it has outgrown its limit. One that was rotated away stays whole."""
         for number in self._numbers:
             with contextlib.suppress(OSError):
                 status = os.fstat(number)
-                if status.st_size > self._limit_bytes and (not status.st_nlink or _is_named(number, self._path)):
+                if status.st_size > self._limit_bytes and (not status.st_nlink or is_named(number, self._path)):
                     _keep_newest(number, status.st_size, self._limit_bytes // 2)
 
     def reopen(self) -> None:
@@ -62,19 +61,16 @@ class OwnLog:
         os.close(descriptor)
 
 
-def _is_named(number: int, path: Path) -> bool:
-    """Whether descriptor `number` is the file at `path`."""
-    with contextlib.suppress(OSError):
-        return os.path.samestat(os.fstat(number), path.stat())
-    return False
-
-
-def _may_be_cut(number: int) -> bool:
-    return fcntl.fcntl(number, fcntl.F_GETFL) & (os.O_ACCMODE | os.O_APPEND) == _LOG_FLAGS
+def _is_ours(number: int, path: Path) -> bool:
+    """Whether descriptor `number` is the file at `path`, opened as open_log does."""
+    try:
+        return bool(is_named(number, path)) and is_opened_with(number, _LOG_FLAGS)
+    except OSError:  # it is closed
+        return False
 
 
 def _keep_newest(number: int, size: int, wanted: int) -> None:
     """Cut the file of descriptor `number` to whole lines of its newest `wanted` bytes, in place."""
     newer = os.pread(number, wanted, size - wanted)
     os.ftruncate(number, 0)
-    os.write(number, newer[newer.find(b"\n") + 1 :])
+    write_all(number, newer[newer.find(b"\n") + 1 :])

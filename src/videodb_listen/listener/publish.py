@@ -1,183 +1,240 @@
-"""What the daemon tells other programs: id, pid and state files, and the connection journal.
+"""What the daemon tells other programs: its id, pid and state files, and the journal. The one owner of all four.
 
-Every published file is replaced whole, so a reader never sees half. Nothing is synced: after a power loss these files
-are stale whatever they hold. Trouble with them never stops the recording: it is said, and what could not be written
-waits for the next `flush`.
+Whatever happens to the connection is one *transition* here, named for it. It changes the state, adds to the journal,
+publishes both at once and returns what is to be announced to people. The files are written in an order that readers
+can rely on: an id goes before anything else does and comes after the journal knows it; the state comes last.
+
+A published file is replaced whole, so a reader never sees half. Nothing is synced: after a power loss these files are
+stale whatever they hold. Trouble with them never stops the recording: it is said, and what could not be written waits
+for the next `flush`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import errno
 import logging
 import os
 import time
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import orjson
 
-from videodb_listen.errors import DirectoryUnusable
-from videodb_listen.line import stamps
-from videodb_listen.listener.directory import explained, open_file
+from videodb_listen.errors import ListenError
+from videodb_listen.listener.announce import NOT_BOUND, Connected, Repaired, Retrying, Stopping
+from videodb_listen.listener.journal import Journal, encodable
+from videodb_listen.listener.sink import Progress
 from videodb_listen.paths import Layout
 from videodb_listen.presence import State
+from videodb_listen.realtime import Ended
+from videodb_listen.settings import Link
 from videodb_listen.system.clock import Reminder
+from videodb_listen.system.files import explained, replace
+from videodb_listen.system.processes import pid_namespace
 
 log = logging.getLogger(__name__)
 
-_MAX_WAITING_RECORDS = 10_000  # a journal that cannot be written must not eat the memory; a flap a second lasts hours
-
 
 class Publisher:
-    """The files that name the daemon and its connection. `state` is changed in place, then published by `flush`."""
+    """One run of the daemon, as others see it. Times are unix seconds. `shared`: others can write to the directory."""
 
     def __init__(
-        self, layout: Layout, state: State, *, shared: bool, monotonic: Callable[[], float] = time.monotonic
+        self,
+        link: Link,
+        layout: Layout,
+        *,
+        shared: bool,
+        started_s: float,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.state = state
+        self.received_s = 0.0  # when the last frame was read; 0: none was
+        self.failure: str | None = None  # why there is no connection; None: there is one, or none was tried
+        self._link = link
         self._layout = layout
-        self._shared = shared
-        self._wanted: dict[Path, bytes | None] = {}  # what a file should hold and does not yet; None: be absent
-        self._published = b""
-        self._records: list[bytes] = []
-        self._journal = -1
+        self._lost_id: str | None = None  # None: no connection has been lost yet
+        self._proof_s = 0.0  # when the connection was last known to live
+        self._trouble: str | None = None  # why lines wait for the disk; None: they do not
+        self._journal = Journal(layout.journal, shared=shared)
+        self._published: dict[Path, bytes | None] = {}  # what is in each file now; None: there is none
         self._reminder = Reminder(monotonic)
-        self._disowned = False
+        self._released = False
+        self._state = State(
+            pid=os.getpid(),
+            pid_namespace=pid_namespace(),
+            started_unix_ts=round(started_s, 3),
+            stale_after_s=link.stale_after_s,
+        )
+
+    @property
+    def ever_connected(self) -> bool:
+        """Whether any connection has stood in this run."""
+        return self._state.connects > 0
 
     def open(self) -> None:
         """Publish the pid and remove the id that a crash left. Raises DirectoryUnusable when that cannot be done."""
         with explained(self._layout.directory):
-            self._layout.ws_id.unlink(missing_ok=True)  # first of all: with the lock held, an id means a connection
-            self._journal = open_file(self._layout.journal, os.O_RDWR | os.O_APPEND, shared=self._shared)
+            self._put(self._layout.ws_id, None)  # first of all: with the lock held, an id means a connection
+            self._journal.open()
             try:
-                _end_line(self._journal)
-                _replace(self._layout.pid, str(self.state.pid).encode())
-                _replace(self._layout.state, self._content())
+                self._put(self._layout.pid, self._pid())
+                self._put(self._layout.state, self._content())
             except OSError:
-                os.close(self._journal)
+                self._journal.close()
                 raise
 
-    def set_id(self, ws_id: str | None) -> None:
-        """Publish the live connection id; None removes the file."""
-        self.state.ws_id = ws_id
-        self._wanted[self._layout.ws_id] = ws_id.encode() if ws_id else None
+    # -- transitions --
+
+    def connected(self, ws_id: str, now_s: float) -> Connected:
+        """The hello came."""
+        state, lost_id = self._state, self._lost_id
+        state.phase, state.ws_id, state.connected_unix_ts = "connected", ws_id, round(now_s, 3)
+        state.connects += 1
+        self._journal.record("connected", now_s, ws_id, previous_ws_id=lost_id)
+        if lost_id is not None:
+            state.gaps += 1
+            self._record_gap(lost_id, ws_id, now_s)
+        self._proof_s, self.failure = now_s, None
+        self.flush()
+        return Connected(ws_id, previous_ws_id=lost_id)
+
+    def pong(self, latency_s: float, now_s: float) -> None:
+        """A ping was answered after `latency_s`. Published within a second."""
+        self._proof_s = now_s
+        self._state.last_pong_unix_ts = round(now_s, 3)
+        self._state.latency_ms = round(latency_s * 1000, 3)
+
+    def lost(self, ws_id: str, ended: Ended, now_s: float) -> None:
+        """The connection `ws_id` has ended, and not because we wanted it to."""
+        self._lost_id = ws_id
+        self._proof_s = max(self._proof_s, self.received_s)
+        self._state.phase, self._state.ws_id = "reconnecting", None
+        if ended.refused is not None:
+            limit_bytes = self._link.max_frame_bytes
+            self._journal.record("refused", now_s, ws_id, reason=ended.refused, limit_bytes=limit_bytes)
+        self._journal.record("lost", now_s, ws_id, reason=ended.reason, close_code=ended.close_code)
         self.flush()
 
-    def record(self, event: str, at_s: float, ws_id: str | None, **fields: Any) -> None:
-        """Have one record appended to the journal by the next `flush`.
+    def retrying(self, failure: ListenError, delay_s: float) -> Retrying:
+        """An attempt failed; the next comes after `delay_s`. Published within a second."""
+        self.failure = failure.message
+        return Retrying(failure.message, delay_s)
 
-        `ws_id` is None where no connection is meant. Other Nones are left out.
-        """
-        known = {name: _safe(value) for name, value in fields.items() if value is not None}
-        if len(self._records) < _MAX_WAITING_RECORDS:
-            self._records.append(
-                stamps(int(at_s * 1000 + 0.5))
-                + b","
-                + orjson.dumps({"event": event, "ws_id": ws_id, **known})[1:]
-                + b"\n"
-            )
+    def disk_trouble(self, what: str | None) -> None:
+        """Lines wait because the disk refuses them; None: no longer. Published within a second."""
+        self._trouble = what
+
+    def repaired(self, detail: str, now_s: float) -> Repaired:
+        """A torn tail was mended before anything was appended."""
+        self._journal.record("repaired", now_s, None, detail=detail)
+        self.flush()
+        return Repaired(detail)
+
+    def clock_stepped(self, step_s: float, now_s: float) -> None:
+        """The machine's clock jumped by `step_s`."""
+        self._journal.record("clock", now_s, self._state.ws_id, step_s=round(step_s, 3))
+        self.flush()
+
+    def stopping(self) -> Stopping | None:
+        """The end has begun; None when it had before."""
+        if self._state.phase == "stopping":
+            return None
+        self._state.phase, self._state.ws_id = "stopping", None
+        self.flush()
+        return Stopping(self._link.drain_s)
+
+    def stopped(self, failure: ListenError | None, progress: Progress, dropped: int, now_s: float) -> None:
+        """The last word; `failure` is None after a clean stop. The pid file is gone afterwards."""
+        self.failure, self._trouble = failure.message if failure else None, None
+        self._count(progress, dropped)
+        self._state.phase = "stopped"
+        self._journal.record("stopped", now_s, None, reason=self.failure, events=progress.events)
+        self.flush()
+        if not self._released:
+            with contextlib.suppress(OSError):
+                self._layout.pid.unlink(missing_ok=True)
+        self._journal.close()
+
+    # -- files --
+
+    def tick(self, progress: Progress, dropped: int) -> None:
+        """Once a second: the counters, and whatever could not be written before. `dropped` copies found no reader."""
+        self._count(progress, dropped)
+        self.flush()
 
     def flush(self) -> None:
         """Write whatever is not on disk yet, each file for itself; say what failed, but not more than once a minute."""
-        if self._disowned:
+        if self._released:
             return
-        self._try(self._layout.journal, self._write_journal)
-        for path, content in list(self._wanted.items()):
-            if self._try(path, partial(_apply, path, content)):
-                del self._wanted[path]
-        self._try(self._layout.state, self._publish_state)
-
-    def disown(self) -> None:
-        """The directory is somebody else's now: leave its files alone from here on."""
-        self._disowned = True
+        ws_id = self._state.ws_id.encode() if self._state.ws_id else None
+        if ws_id is None:
+            self._try(self._layout.ws_id, None)
+        with self._surviving(self._layout.journal):
+            self._journal.write()
+        self._try(self._layout.ws_id, ws_id)
+        self._try(self._layout.pid, self._pid())
+        self._try(self._layout.state, self._content())
 
     def restore(self) -> None:
         """Publish every file again, after the directory was removed and made anew."""
-        self._wanted[self._layout.pid] = str(self.state.pid).encode()
-        self._wanted[self._layout.ws_id] = self.state.ws_id.encode() if self.state.ws_id else None
-        self._published = b""
+        self._published.clear()
         self.reopen()
         self.flush()
 
     def reopen(self) -> None:
-        """Write on to whatever file has the journal's name now. For log rotation."""
-        try:
-            journal = open_file(self._layout.journal, os.O_RDWR | os.O_APPEND, shared=self._shared, keep_mode=True)
-        except DirectoryUnusable as exc:
-            log.warning("%s; the journal goes on in the file that was open", exc.message)
-            return
-        os.close(self._journal)
-        self._journal = journal
+        """Open the journal anew, after it was rotated."""
+        self._journal.reopen()
 
-    def close(self) -> None:
-        """The last word: whatever still waits, then the pid file goes. `state.phase` says `stopped` by then."""
-        self.flush()
-        if not self._disowned:
-            with contextlib.suppress(OSError):
-                self._layout.pid.unlink(missing_ok=True)
-        os.close(self._journal)
+    def release(self) -> None:
+        """The directory is somebody else's now: leave its files alone from here on."""
+        self._released = True
 
-    def _try(self, path: Path, write: Callable[[], None]) -> bool:
+    def _try(self, path: Path, content: bytes | None) -> None:
+        with self._surviving(path):
+            self._put(path, content)
+
+    @contextlib.contextmanager
+    def _surviving(self, path: Path) -> Iterator[None]:
         try:
-            write()
+            yield
         except OSError as exc:
             if self._reminder.due():
                 log.warning("cannot write %s: %s; tried again every second", path, exc.strerror)
-            return False
-        return True
 
-    def _write_journal(self) -> None:
-        while self._records:
-            written = os.write(self._journal, self._records[0])
-            rest = self._records[0][written:]
-            self._records[0:1] = [rest] if rest else []
+    def _put(self, path: Path, content: bytes | None) -> None:
+        """Have `content` at `path`, None: have no file there. Raises OSError."""
+        if path in self._published and self._published[path] == content:
+            return
+        if content is None:
+            path.unlink(missing_ok=True)
+        else:
+            replace(path, content, alone=True, synced=False)
+        self._published[path] = content
 
-    def _publish_state(self) -> None:
-        content = self._content()
-        if content != self._published:
-            _replace(self._layout.state, content)
-            self._published = content
+    def _pid(self) -> bytes:
+        return str(self._state.pid).encode()
 
     def _content(self) -> bytes:
-        return orjson.dumps({**dataclasses.asdict(self.state), "error": _safe(self.state.error)}) + b"\n"
+        """What the state file should hold."""
+        self._state.error = encodable(self._trouble or self.failure)
+        return orjson.dumps(dataclasses.asdict(self._state)) + b"\n"
 
+    def _count(self, progress: Progress, dropped: int) -> None:
+        state = self._state
+        if self.received_s:
+            state.last_event_unix_ts = round(self.received_s, 3)
+        state.events, state.bytes = progress.events, progress.bytes
+        state.run_after, state.run_from = progress.run_after, progress.run_from
+        state.dropped_previews = dropped
 
-def _safe(value: Any) -> Any:
-    """`value`; in text, bytes of a file name that are no UTF-8 are written out: JSON cannot hold them."""
-    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
-
-
-def _end_line(descriptor: int) -> None:
-    """Close a record that a crash cut short, so that the next one has a line of its own."""
-    size = os.fstat(descriptor).st_size
-    if size and os.pread(descriptor, 1, size - 1) != b"\n":
-        os.write(descriptor, b"\n")
-
-
-def _apply(path: Path, content: bytes | None) -> None:
-    if content is None:
-        path.unlink(missing_ok=True)
-    else:
-        _replace(path, content)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Put `content` at `path` whole, 0600. The lock makes us the only writer, so the temporary name can be fixed.
-
-    O_EXCL: in a shared directory the temporary file must be one that we made, otherwise we would write through a trap.
-    """
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.unlink(missing_ok=True)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        os.fchmod(descriptor, 0o600)
-        os.write(descriptor, content)  # a few hundred bytes: short only on a full disk, and then the rename must not be
-        if os.fstat(descriptor).st_size != len(content):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(temporary))
-    finally:
-        os.close(descriptor)
-    temporary.replace(path)
+    def _record_gap(self, old_id: str, new_id: str, now_s: float) -> None:
+        self._journal.record(
+            "gap",
+            now_s,
+            new_id,
+            from_unix_ts=round(self._proof_s, 3),
+            to_unix_ts=round(now_s, 3),
+            old_ws_id=old_id,
+            new_ws_id=new_id,
+            warning=NOT_BOUND % (old_id, new_id),
+        )

@@ -1,27 +1,34 @@
-"""The tail that a crash tore off the events file: mended, or moved aside, before anything is appended to it.
+"""The partial line that a crash left at the end of the events file: mended before anything is appended.
 
-Only the bytes behind the last newline are ever touched. Damage further up is reported by readers, never repaired.
+Lines are appended whole, but a crash or a full disk can cut the last one anywhere, and the next would be glued onto it.
+Only the bytes behind the last newline can be such a line; only they are ever touched. Two cases:
+
+- They are a whole event that lacks nothing but its newline. It gets that: the event was received, and counts.
+- They are anything else. Nobody can tell how the line would have gone on, but somebody may want what there is of it. So
+  it is copied to a file of its own, that file and its name are forced onto the disk, and only then it is cut off. A
+  crash at any point leaves the fragment twice rather than nowhere, and the next start finds the same two cases.
+
+Damage further up was not made by us: it is reported by readers, never repaired.
 """
 
 from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
+from pathlib import Path
 
 from videodb_listen.line import decode_line
-from videodb_listen.listener.directory import open_file, sync_directory
-from videodb_listen.listener.sync import fdatasync
 from videodb_listen.paths import Layout
+from videodb_listen.system.files import open_private, sync_content, sync_directory, write_all
 
-_BLOCK = 1 << 16
+_BLOCK_BYTES = 1 << 16
 
 
 def repair_tail(descriptor: int, layout: Layout, *, shared: bool, now_s: float) -> str | None:
     """Make the events file open at `descriptor` end with a newline; says what was done, None when nothing was.
 
-    A whole event that only lacks its newline becomes a line. Anything else goes to `videodb_events.torn.<UTC time>`,
-    is synced there, and only then cut off: a crash in between leaves it twice rather than nowhere.
-    Raises OSError when that fails; the file is unchanged then.
+    A fragment goes to `videodb_events.torn.<UTC time>`, `now_s` in unix seconds.
+    Raises OSError, and DirectoryUnusable for a trap in that place; the file is unchanged then.
     """
     size = os.fstat(descriptor).st_size
     start = _last_line_end(descriptor, size)
@@ -31,12 +38,12 @@ def repair_tail(descriptor: int, layout: Layout, *, shared: bool, now_s: float) 
     try:
         decode_line(tail)
     except ValueError:
-        path = _set_aside(tail, layout, shared=shared, now_s=now_s)
+        path = _keep_fragment(tail, layout, shared=shared, now_s=now_s)
         os.ftruncate(descriptor, start)
-        fdatasync(descriptor)
+        sync_content(descriptor)
         return f"{len(tail)} bytes of an unfinished line were moved to {path}"
-    os.write(descriptor, b"\n")
-    fdatasync(descriptor)
+    write_all(descriptor, b"\n")
+    sync_content(descriptor)
     return "the newline that the last line lacked was added"
 
 
@@ -44,7 +51,7 @@ def _last_line_end(descriptor: int, size: int) -> int:
     """The offset just behind the last newline, 0 when there is none."""
     end = size
     while end > 0:
-        start = max(0, end - _BLOCK)
+        start = max(0, end - _BLOCK_BYTES)
         found = _read(descriptor, start, end).rfind(b"\n")
         if found >= 0:
             return start + found + 1
@@ -60,16 +67,14 @@ def _read(descriptor: int, start: int, end: int) -> bytes:
     return b"".join(parts)
 
 
-def _set_aside(tail: bytes, layout: Layout, *, shared: bool, now_s: float) -> str:
-    stamp = datetime.fromtimestamp(now_s, UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-    path = layout.torn(stamp)
-    descriptor = open_file(path, os.O_WRONLY | os.O_APPEND, shared=shared)
+def _keep_fragment(fragment: bytes, layout: Layout, *, shared: bool, now_s: float) -> Path:
+    """Where `fragment` is on the disk from now on."""
+    path = layout.torn(datetime.fromtimestamp(now_s, UTC).strftime("%Y%m%dT%H%M%S.%fZ"))
+    descriptor = open_private(path, os.O_WRONLY | os.O_APPEND, shared=shared)
     try:
-        rest = tail
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
-        fdatasync(descriptor)
+        write_all(descriptor, fragment)
+        sync_content(descriptor)
     finally:
         os.close(descriptor)
     sync_directory(layout.directory)
-    return str(path)
+    return path

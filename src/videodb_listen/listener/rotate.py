@@ -1,4 +1,4 @@
-"""Generations of the events file: set aside by rename, compressed one generation late, bounded in number.
+"""Generations of the events file: rotated away by rename, compressed one generation late, bounded in number.
 
 The newest generation stays as it is: a reader that follows the events file is in it when the rename happens, and
 finishes it before it opens the next.
@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import os
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import BinaryIO
 
-from videodb_listen.listener.directory import sync_directory
-from videodb_listen.listener.sync import fdatasync
 from videodb_listen.paths import Layout, stamp_at, stamps_in, time_of_stamp
 from videodb_listen.settings import Rotation
+from videodb_listen.system.files import replacing, sync_directory
 
-_UNFINISHED = ".gz.tmp"
+_UNFINISHED = ".gz.tmp"  # what `replacing` writes to; a kill leaves it behind
+_BLOCK_BYTES = 1 << 20
 
 
 class Generations:
@@ -32,14 +30,14 @@ class Generations:
         self._gzip = rotation.rotate_gzip
 
     def due(self, size_bytes: int) -> bool:
-        """Whether a file of this size is to be set aside."""
+        """Whether a file of this size is to be rotated."""
         return self._limit_bytes is not None and size_bytes >= self._limit_bytes
 
     def newest(self) -> str | None:
         """The stamp of the newest generation, None when there is none. Raises OSError."""
         return max(self._generations(), default=None)
 
-    def set_aside(self, now_s: float) -> str:
+    def rotate(self, now_s: float) -> str:
         """Rename the events file to a name that nothing has; the stamp in it. Raises OSError.
 
         The time in the name is that of the rename, or a millisecond more than in the newest name, if that is later:
@@ -79,22 +77,14 @@ class Generations:
         """Put `path`.gz in its place: synced before the original goes, whole under its name or not there at all."""
         target = _compressed(path)
         if not target.exists():
-            temporary = target.with_name(path.name + _UNFINISHED)
-            with path.open("rb") as plain, _created(temporary) as raw:
-                with gzip.GzipFile(filename="", mode="wb", fileobj=raw) as packed:
-                    shutil.copyfileobj(plain, packed, 1 << 20)
-                raw.flush()
-                fdatasync(raw.fileno())
-            temporary.replace(target)
+            with (
+                path.open("rb") as plain,
+                replacing(target, alone=True, synced=True) as raw,
+                gzip.GzipFile(filename="", mode="wb", fileobj=raw) as packed,
+            ):
+                shutil.copyfileobj(plain, packed, _BLOCK_BYTES)
             sync_directory(path.parent)
         path.unlink()
-
-
-def _created(path: Path) -> BinaryIO:
-    """A new file that nobody else can read. Raises FileExistsError rather than write through what is there."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    os.fchmod(descriptor, 0o600)  # the umask may have taken our own bits
-    return os.fdopen(descriptor, "wb")
 
 
 def _compressed(path: Path) -> Path:

@@ -1,8 +1,17 @@
 """Lines on their way to the disk: in order, whole, and in bounded memory while the disk refuses.
 
-Lines that arrive in one turn of the loop leave in one write(2). A short write is completed later and never taken back,
-so offsets only grow and readers may follow. A disk that is full or read-only passes; an I/O error is fatal, because
-what a failed sync left behind cannot be trusted.
+Lines that arrive in one turn of the loop wait together, and leave in one write(2). What the disk did not take goes on
+waiting, in front of everything that comes later. So the file and what waits, put together, are all lines in order, and
+that is what has to stay true whatever happens:
+
+- A *partial line* is on the disk when a write was short. It is never taken back: offsets only grow, and readers may
+  follow. Its rest waits, and can only be written to the same file. Until then there is no rotation and no reopening.
+- Somebody truncates the file below a partial line: its beginning is gone, so it waits again, in front of the rest.
+- Somebody unlinks the file: what went into it since its name was last seen waits again, with the partial line at its
+  end, which is then completed in the new file.
+
+Errors are of two kinds. A disk that is full or read-only passes: lines wait up to a limit, then the daemon hangs up, so
+that the far side holds what we cannot. An I/O error is fatal, because what it left behind cannot be known.
 """
 
 from __future__ import annotations
@@ -67,15 +76,14 @@ class Sink:
         self._on_failure = on_failure
         self._loop = asyncio.get_running_loop()
         self._file = EventsFile(layout, disk, rotation, shared=shared, now=now, on_failure=self._sync_failed)
-        self._open = False
+        self._partial = b""  # of the line that the last write ended in; its rest is the first that waits
+        self._seen_to = 0  # how far whole lines reached when the name was last seen to be ours, in bytes
         self._waiting: list[bytes] = []
         self._waiting_bytes = 0
-        self._held = False
-        self._reopen_due = False
+        self._open = self._held = self._reopen_due = False
         self._next_flush: asyncio.Handle | None = None
         self._broken: SinkError | None = None  # what ended the recording; None: nothing did
-        self._full = Reminder()
-        self._moved = Reminder()
+        self._full, self._moved = Reminder(), Reminder()
 
     @property
     def progress(self) -> Progress:
@@ -89,7 +97,7 @@ class Sink:
         Raises DirectoryUnusable when the file cannot be opened, repaired or trusted.
         """
         repaired = self._file.open()
-        self._open, self._held = True, held
+        self._open, self._held, self._seen_to = True, held, self._file.size
         return repaired
 
     def append(self, line: bytes) -> None:
@@ -109,12 +117,12 @@ class Sink:
             return
         self.follow_name()
         try:
-            if not self._file.is_named():
+            if not self._is_named():
                 raise OSError(errno.ESTALE, "the name belongs to another file, or to none")
             self._file.empty()
         except OSError as exc:
             raise self._fail("emptying", exc) from None
-        self._held = False
+        self._partial, self._seen_to, self._held = b"", 0, False
         self.flush()
 
     def flush(self) -> None:
@@ -133,47 +141,50 @@ class Sink:
             self._on_trouble(None)
         if self._reopen_due:
             self.reopen()
-        else:
-            self._file.rotate_if_due()
+        elif self._file.rotate_if_due():
+            self._seen_to = self._file.size
 
     def reopen(self) -> None:
         """Write on to whatever file has our name now.
 
-        A line that was begun is completed first, where it began; in a file that was deleted it never could be.
+        A partial line is completed first, where it is; in an unlinked file nobody would see it.
         """
         if not self._open:
             return  # it will be opened under that name
         self._reopen_due = False
         self.flush()
-        if self._file.torn and not self._file.is_deleted:
+        if self._partial and not self._file.is_unlinked:
             self._reopen_due = True
             return
-        if nameless := self._file.reopen():
-            self._waiting.insert(0, nameless)
-            self._waiting_bytes += len(nameless)
+        unlinked = self._file.reopen(self._seen_to)
+        if unlinked is None:
+            return
+        self._partial, self._seen_to = b"", self._file.size
+        if unlinked:
+            self._wait_first(unlinked)
             self.flush()
 
     def follow_name(self) -> None:
         """Notice that our name belongs to another file, or to none, and go on there."""
-        if not self._open or self._file.is_named():
+        if not self._open or self._is_named():
             self._moved.over()
             return
         if self._moved.due():
             log.warning("%s is not the file that was open any more: opening it anew", self._path)
         self.reopen()
 
-    def disown(self) -> None:
-        """What has our name is somebody else's now: go on in the file that is open, whatever becomes of it."""
+    def release(self) -> None:
+        """The name is somebody else's for good: go on in the file that is open, whatever becomes of it."""
         self._open = False
 
     async def close(self) -> None:
         """The last flush and the last sync. Raises SinkError when lines are left over, with their number."""
         self._held = False
-        if self._open and self._file.is_deleted:
+        if self._open and self._file.is_unlinked:
             self.reopen()
         self.flush()
         self._unschedule()
-        deleted = self._open and self._file.is_deleted
+        unlinked = self._open and self._file.is_unlinked
         self._open = False
         try:
             await self._file.close()
@@ -184,22 +195,38 @@ class Sink:
         if self._waiting:
             lines = sum(chunk.count(b"\n") for chunk in self._waiting)
             raise SinkError(f"stopped with {lines} lines that {self._path} did not take", fix="make room")
-        if deleted:
+        if unlinked:
             raise SinkError(
                 f"{self._path} was deleted and could not be made anew: what came since then is gone with it",
                 fix="mend the directory, then start again",
             )
 
     def _write(self) -> None:
-        if self._file.torn and (begun := self._file.begun_but_cut()):
-            self._waiting.insert(0, begun)
-            self._waiting_bytes += len(begun)
+        if self._partial and self._file.was_truncated():
+            self._wait_first(self._partial)
+            self._partial = b""
         while self._waiting:
             data = self._waiting[0] if len(self._waiting) == 1 else b"".join(self._waiting)
             self._waiting = [data]  # joined once, however often the disk refuses it
             written = self._file.write(data)
             self._waiting_bytes -= written
-            self._waiting = [data[written:]] if written < len(data) else []
+            if written == len(data):
+                self._waiting, self._partial = [], b""
+            else:
+                newline = data.rfind(b"\n", 0, written) + 1
+                self._partial = data[newline:written] if newline else self._partial + data[:written]
+                self._waiting = [data[written:]]
+
+    def _wait_first(self, data: bytes) -> None:
+        """Have `data` written once more, before all that waits."""
+        self._waiting.insert(0, data)
+        self._waiting_bytes += len(data)
+
+    def _is_named(self) -> bool:
+        """Whether our name still belongs to the open file; it is seen so now."""
+        if named := self._file.is_named():
+            self._seen_to = max(0, self._file.size - len(self._partial))
+        return named
 
     def _overflow(self) -> None:
         """More waits than may: write what can be written; if that does not help, have the connection cut."""

@@ -15,14 +15,13 @@ import threading
 from collections.abc import Callable
 
 from videodb_listen.event import preview
+from videodb_listen.system.descriptors import STDOUT
 
 MAX_WAITING = 10_000
 """Copies that wait for a slow reader; above it they are dropped and counted. `tail -f` is the lossless way."""
 
 MAX_WAITING_BYTES = 16 << 20
 """No more copies are taken while so many bytes wait: a few large events must not fill the memory either."""
-
-STDOUT, STDERR = 1, 2
 
 
 class LineWriter:
@@ -131,15 +130,3 @@ class WriterHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Hand the formatted record to the thread."""
         self._writer.offer(self.format(record).encode("utf-8", "backslashreplace") + b"\n")
-
-
-def occupy_standard_descriptors() -> None:
-    """Put /dev/null where 0, 1 or 2 is closed: otherwise the next file opened gets that number, and our output."""
-    for number in (0, STDOUT, STDERR):
-        try:
-            os.fstat(number)
-        except OSError:
-            descriptor = os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is this one
-            if descriptor != number:
-                os.dup2(descriptor, number)
-                os.close(descriptor)

@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable
 
 from videodb_listen.settings import Disk
+from videodb_listen.system.files import sync_content
 
 AGAIN_S = 1.0
 """Between tries while no descriptor is free."""
@@ -83,15 +84,10 @@ class Syncer:
             self.wrote()
 
 
-def fdatasync(descriptor: int) -> None:
-    """Force the content of `descriptor` onto the disk; fsync where the platform, macOS, has nothing less."""
-    (os.fdatasync if hasattr(os, "fdatasync") else os.fsync)(descriptor)
-
-
 def _sync(descriptor: int) -> int:
     """Sync; the size in bytes that is now certain to be on the disk."""
     size = os.fstat(descriptor).st_size
-    fdatasync(descriptor)
+    sync_content(descriptor)
     return size
 
 

@@ -8,11 +8,11 @@ import math
 from collections.abc import Callable
 
 from videodb_listen.errors import Bug, DirectoryBusy, DirectoryUnusable, ListenError
-from videodb_listen.listener.announce import Reporter
+from videodb_listen.listener.announce import Outside
 from videodb_listen.listener.directory import Owner
 from videodb_listen.listener.own_log import OwnLog
+from videodb_listen.listener.publish import Publisher
 from videodb_listen.listener.sink import Sink
-from videodb_listen.paths import Layout
 from videodb_listen.system.clock import Clock, Reminder
 from videodb_listen.units import format_duration
 
@@ -35,24 +35,24 @@ class Watch:
 
     def __init__(
         self,
-        layout: Layout,
         owner: Owner,
         clock: Clock,
         sink: Sink,
-        reporter: Reporter,
+        publisher: Publisher,
+        outside: Outside,
         *,
         on_failure: Callable[[ListenError], None],
         on_sleep: Callable[[], None],
     ) -> None:
-        self._layout = layout
         self._owner = owner
         self._clock = clock
         self._sink = sink
-        self._reporter = reporter
+        self._publisher = publisher
+        self._outside = outside
         self._on_failure = on_failure
         self._on_sleep = on_sleep
-        self._log = OwnLog(layout.log, MAX_LOG_BYTES, shared=owner.shared)
-        self._homeless = Reminder()
+        self._log = OwnLog(owner.layout.log, MAX_LOG_BYTES, shared=owner.shared)
+        self._renewal_fails = Reminder()
         self._lost = False  # the directory is somebody else's: nothing in it is ours to touch
 
     def start(self) -> asyncio.Task[None]:
@@ -65,8 +65,8 @@ class Watch:
         """Write on to whatever files have our names now: after a SIGHUP. Not when they are somebody else's by now."""
         if self._lost:
             return
-        log.info("SIGHUP: opening the files in %s anew", self._layout.directory)
-        self._reporter.reopen()
+        log.info("SIGHUP: opening the files in %s anew", self._owner.layout.directory)
+        self._publisher.reopen()
         self._sink.reopen()
         self._log.reopen()
 
@@ -76,35 +76,36 @@ class Watch:
             return
         try:
             if self._owner.renew_if_removed():
-                self._reporter.restore()
+                self._publisher.restore()
                 self._log.reopen()
         except DirectoryBusy as exc:
             self._lost = True
-            self._reporter.disown()
-            self._sink.disown()
+            self._publisher.release()
+            self._sink.release()
             self._on_failure(exc)
         except DirectoryUnusable as exc:
-            if self._homeless.due():
-                log.warning("%s was removed and cannot be made anew: %s", self._layout.directory, exc.message)
+            if self._renewal_fails.due():
+                log.warning("%s was removed and cannot be made anew: %s", self._owner.layout.directory, exc.message)
         else:
-            self._homeless.over()
+            self._renewal_fails.over()
             self._sink.follow_name()
 
     async def _for_ever(self) -> None:
-        beats = math.ceil(TICK_S / self._reporter.alive_every_s)
+        notifier = self._outside.notifier
+        beats = math.ceil(TICK_S / notifier.alive_every_s)
         while True:
             for _ in range(beats):
                 await asyncio.sleep(TICK_S / beats)
-                self._reporter.alive()
+                notifier.alive()
             self._look_at_clock()
             self.look_at_files()
-            self._reporter.tick(self._sink.progress)
+            self._publisher.tick(self._sink.progress, self._outside.stdout.dropped)
             self._log.bound()
 
     def _look_at_clock(self) -> None:
         step_s = self._clock.step()
         if abs(step_s) > CLOCK_STEP_S:
-            self._reporter.clock_stepped(step_s, self._clock.now())
+            self._publisher.clock_stepped(step_s, self._clock.now())
         if step_s > SLEPT_S:
             log.info("the clock ran ahead by %s: the machine slept, or was set", format_duration(step_s))
             self._on_sleep()

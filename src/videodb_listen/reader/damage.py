@@ -55,7 +55,7 @@ class Chain:
         self.lines = self.bytes = 0
         self._recent: deque[int] = deque(maxlen=window_lines)  # hashes of lines, each once
         self._known: set[int] = set()  # the same
-        self._before: tuple[float, bool] | None = None  # stamp of the line before, and whether the run had begun
+        self._before: tuple[float, bool] | None = None  # stamp of the line before, and whether that was in the run
 
     def judge(self, line: bytes, offset: int, *, run_from: int | None) -> list[str]:
         """The kinds of what is found in `line`, none for nearly every one.
@@ -96,14 +96,14 @@ def stamp_of(event: Event) -> float | None:
 
 def lines_in(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """The lines of a file that comes in `chunks`, each with its newline; the last as it is."""
-    begun: list[bytes] = []
+    partial: list[bytes] = []
     for chunk in chunks:
         first, *more = chunk.split(b"\n")
-        begun.append(first)
+        partial.append(first)
         for following in more:
-            yield b"".join(begun) + b"\n"
-            begun = [following]
-    if rest := b"".join(begun):
+            yield b"".join(partial) + b"\n"
+            partial = [following]
+    if rest := b"".join(partial):
         yield rest
 
 

@@ -1,6 +1,6 @@
 """The files of one history, oldest first, and a place in them that is found again, whatever happened meanwhile.
 
-A history is the events file and the generations that rotation set aside before it. Generations get other names, then
+A history is the events file and the generations that were rotated before it. Generations get other names, then
 another form (.gz), then disappear; the events file is truncated by `--clear`, moved by log rotation, deleted by people.
 So a place is not a name and a number: it says after which generation its file came, how that file begins, and how far
 it had been read.
@@ -8,17 +8,18 @@ it had been read.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import gzip
 import hashlib
 import os
-import stat
 import zlib
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
 from videodb_listen.paths import Layout, stamps_in
+from videodb_listen.system import descriptors, files
 
 _HEAD_BYTES = 4096
 """What identifies a file: its first line, or this much of it. The line has a stamp, so no two files begin alike."""
@@ -27,6 +28,8 @@ _UNPACKED_BYTES = 256 << 10
 
 _PROBE_BYTES = 4096
 """Read at a time to find the end of a line: most are shorter."""
+
+_SIZE_BYTES = 4  # a gzip file ends with its unpacked size, modulo 2^32
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +125,9 @@ class OpenPart:
         """Whether the file is shorter than `offset`: it was truncated. Compressed files never are."""
         return (self.seekable_size or offset) < offset
 
-    def is_at(self, path: Path) -> bool:
-        """Whether `path` names this very file. Raises OSError when it names none."""
-        return os.path.samestat(os.fstat(self._descriptor), path.stat())
+    def is_at(self, path: Path) -> bool | None:
+        """Whether `path` names this very file; None when it names none."""
+        return descriptors.is_named(self._descriptor, path)
 
     def close(self) -> None:
         """Let the file go."""
@@ -134,12 +137,15 @@ class OpenPart:
 
 
 class History:
-    """The files of a state directory; or one file alone, then there are no generations."""
+    """The files of a state directory; or one file alone, then `layout` is None and there are no generations."""
 
-    def __init__(self, source: Path) -> None:
-        alone = source.is_file() or (not source.is_dir() and bool(source.suffix))
-        self._layout = None if alone else Layout(source)
-        self.events = source if self._layout is None else self._layout.events
+    def __init__(self, source: Path | Layout) -> None:
+        """A path that is not there yet is a file if its name has a suffix; a Layout is a directory by any name."""
+        layout = source if isinstance(source, Layout) else Layout(source)
+        path = layout.directory
+        alone = path.is_file() or (source is path and bool(path.suffix) and not path.is_dir())
+        self.layout = None if alone else layout
+        self.events = path if alone else layout.events
         self.directory = self.events.parent
 
     def __repr__(self) -> str:
@@ -149,6 +155,20 @@ class History:
         """The generations newer than `after` (None: all), oldest first, and the events file, be it there or not."""
         generations = [Part(stamp, self._forms(stamp)) for stamp in self._stamps() if after is None or stamp > after]
         return [*generations, Part(None, (self.events,))]
+
+    def exists(self) -> bool:
+        """Whether there is an events file, or a generation at least. Raises OSError when that cannot be told."""
+        return self.events.exists() or len(self.parts()) > 1
+
+    def begins(self) -> tuple[dict[str | None, int], int]:
+        """Where each file begins, in bytes, by the stamp of the generation before it; and where all end."""
+        begins: dict[str | None, int] = {}
+        size, after = 0, None
+        for part in self.parts():
+            begins[after] = size
+            size += max(map(_unpacked_size, part.paths))
+            after = part.stamp
+        return begins, size
 
     def open_first(self, after: str | None) -> OpenPart | None:
         """The oldest file that is newer than the generation `after`; None when there is none."""
@@ -187,13 +207,10 @@ class History:
 
     def is_live(self, part: OpenPart) -> bool | None:
         """Whether the events file's name belongs to `part`; None when it belongs to no file."""
-        try:
-            return part.is_at(self.events)
-        except OSError:
-            return None
+        return part.is_at(self.events)
 
     def _stamps(self) -> list[str]:
-        if self._layout is None:
+        if self.layout is None:
             return []
         try:
             return stamps_in(self.directory.iterdir())
@@ -201,8 +218,8 @@ class History:
             return []
 
     def _forms(self, stamp: str) -> tuple[Path, ...]:
-        assert self._layout is not None
-        plain = self._layout.generation(stamp)
+        assert self.layout is not None
+        plain = self.layout.generation(stamp)
         return plain, plain.with_name(plain.name + ".gz")
 
 
@@ -215,14 +232,20 @@ def head_of(beginning: bytes) -> str | None:
 
 
 def _opened(paths: tuple[Path, ...]) -> tuple[Path, int]:
-    """The first of `paths` that is there, open for reading. O_NONBLOCK: a FIFO in its place must not hang us."""
+    """The first of `paths` that is there, open for reading."""
     for path in paths:
-        try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        except FileNotFoundError:
-            continue
-        if stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return path, descriptor
-        os.close(descriptor)
-        raise OSError(errno.EINVAL, "not a regular file", str(path))
+        with contextlib.suppress(FileNotFoundError):
+            return path, files.open_to_read(path)
     raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(paths[0]))
+
+
+def _unpacked_size(path: Path) -> int:
+    """The size of what is in `path`, which may be compressed; 0 when it is not there."""
+    try:
+        if path.suffix != ".gz":
+            return path.stat().st_size
+        with path.open("rb") as file:
+            file.seek(-_SIZE_BYTES, os.SEEK_END)
+            return int.from_bytes(file.read(_SIZE_BYTES), "little")
+    except OSError:
+        return 0

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from videodb_listen.event import seconds
+from videodb_listen.reader.blocks import Reader
 from videodb_listen.reader.history import History
 from videodb_listen.reader.query import ANY, select
-from videodb_listen.reader.reader import Reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,32 @@ class Gap:
     def touches(self, since_s: float | None, until_s: float | None) -> bool:
         """Whether any of it lies in the time from `since_s` to just before `until_s`; None leaves a side open."""
         return (since_s is None or self.to_s >= since_s) and (until_s is None or self.from_s < until_s)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The shape that `stats --json` prints."""
+        ids = {"old_ws_id": self.old_ws_id, "new_ws_id": self.new_ws_id}
+        return {"from_unix_ts": self.from_s, "to_unix_ts": self.to_s, "duration_s": round(self.duration_s, 3), **ids}
+
+
+def total_s(gaps: Iterable[Gap]) -> float:
+    """How long they lasted in all."""
+    return sum((gap.duration_s for gap in gaps), 0.0)
+
+
+def longest(gaps: Iterable[Gap]) -> Gap | None:
+    """The first of the longest; None when there is none."""
+    return max(gaps, key=lambda gap: gap.duration_s, default=None)
+
+
+def gaps_as_dict(gaps: Sequence[Gap]) -> dict[str, Any]:
+    """What `stats --json` prints of all of them."""
+    most = longest(gaps)
+    return {
+        "count": len(gaps),
+        "total_s": round(total_s(gaps), 3),
+        "longest_s": round(most.duration_s if most else 0.0, 3),
+        "each": [gap.as_dict() for gap in gaps],
+    }
 
 
 @dataclass(slots=True)

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from typing import Any
 
+from videodb_listen.reader.blocks import BLOCK_BYTES
 from videodb_listen.reader.history import History, OpenPart, Part, Place
-from videodb_listen.reader.query import Where, select
-from videodb_listen.reader.reader import BLOCK_BYTES
-
-Found = tuple[bytes, dict[str, Any]]
-"""A line, and the event in it."""
+from videodb_listen.reader.query import Found, Where, select
 
 
 def last_events(history: History, end: Place, where: Where, count: int) -> list[Found]:

@@ -8,6 +8,8 @@ matching line holds; what holds none is passed over by a search that runs at the
 
 from __future__ import annotations
 
+import functools
+import operator
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -26,6 +28,7 @@ from videodb_listen.event import (
     streams_in,
     text_of,
 )
+from videodb_listen.lifecycle import state_in
 from videodb_listen.line import decode_line
 
 _PLAIN = re.compile(r"[\w.:=@ +-]+", re.ASCII)
@@ -39,10 +42,16 @@ _CHANNEL_WORDS = {"visual_index": ("visual", "scene"), "audio_index": ("audio", 
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """A predicate on events. `needles` None: any line may match."""
+    """A predicate on events, and what is known of it without asking it.
+
+    `needles` None: any line may match. `lifecycle` are the events of a session that it asks for by name, `sessions` the
+    sessions that it names: what tells a wait whose failure ends it.
+    """
 
     accepts: Callable[[Event], bool]
     needles: tuple[bytes, ...] | None = None
+    lifecycle: frozenset[str] = frozenset()
+    sessions: frozenset[str] = frozenset()
 
     def __call__(self, event: Event) -> bool:
         """Whether `event` satisfies it."""
@@ -51,18 +60,21 @@ class Where:
     def __and__(self, other: Where) -> Where:
         """Both."""
         mine, theirs = self.accepts, other.accepts
-        return Where(lambda event: mine(event) and theirs(event), self.needles or other.needles)
+        return self._joined(other, lambda event: mine(event) and theirs(event), self.needles or other.needles)
 
     def __or__(self, other: Where) -> Where:
         """Either, or both."""
         mine, theirs = self.accepts, other.accepts
         both = self.needles and other.needles and (*self.needles, *other.needles)
-        return Where(lambda event: mine(event) or theirs(event), both or None)
+        return self._joined(other, lambda event: mine(event) or theirs(event), both or None)
 
     def __invert__(self) -> Where:
         """Not."""
         mine = self.accepts
         return Where(lambda event: not mine(event))
+
+    def _joined(self, other: Where, accepts: Callable[[Event], bool], needles: tuple[bytes, ...] | None) -> Where:
+        return Where(accepts, needles, self.lifecycle | other.lifecycle, self.sessions | other.sessions)
 
 
 ANY = Where(lambda _: True)
@@ -77,16 +89,12 @@ def channel(*names: str) -> Where:
 
 def event(*names: str) -> Where:
     """Events with these names, as in `capture_session.exported`; a channel's name means all that is in it."""
-    wanted = frozenset(names)
-    lifecycle = [name for name in names if name.startswith("capture_session.")]
+    wanted, lifecycle = frozenset(names), frozenset(filter(state_in, names))
     others = [name for name in names if name not in lifecycle]
-    parts = ([Where(lambda event: name_of(event) in wanted, _needles("capture_session"))] if lifecycle else []) + (
-        [channel(*others) | Where(lambda event: name_of(event) in wanted, _needles(*others))] if others else []
-    )
-    found = parts[0]
-    for part in parts[1:]:
-        found |= part
-    return found
+    parts = [Where(lambda event: name_of(event) in wanted, _needles("capture_session"), lifecycle)] if lifecycle else []
+    if others:
+        parts += [channel(*others), Where(lambda event: name_of(event) in wanted, _needles(*others))]
+    return functools.reduce(operator.or_, parts)
 
 
 def stream(*names: str) -> Where:
@@ -98,7 +106,7 @@ def stream(*names: str) -> Where:
 def session(*ids: str) -> Where:
     """Events that name one of these capture sessions. Those of its streams do not: see `streams_of`."""
     wanted = frozenset(ids)
-    return Where(lambda event: session_of(event) in wanted, _needles(*ids))
+    return Where(lambda event: session_of(event) in wanted, _needles(*ids), sessions=wanted)
 
 
 def streams_of(blocks: Iterable[bytes], *sessions: str) -> list[str]:
@@ -129,13 +137,15 @@ def until(unix_s: float) -> Where:
     return Where(lambda event: (received_of(event) or 0.0) < unix_s)
 
 
-def select(
-    data: bytes, where: Where, on_damage: Callable[[bytes], None] = lambda _: None
-) -> Iterator[tuple[bytes, dict[str, Any]]]:
-    """The lines of `data` that satisfy `where`, each with its newline and as an object.
+Found = tuple[bytes, dict[str, Any]]
+"""A line, with its newline, and the event in it."""
 
-    `on_damage` gets each line that is no JSON object; a line that is ruled out without being parsed is not looked at.
-    """
+OnDamage = Callable[[bytes], None]
+"""Gets each line that was looked at and is no JSON object."""
+
+
+def select(data: bytes, where: Where, on_damage: OnDamage = lambda _: None) -> Iterator[Found]:
+    """The lines of `data` that satisfy `where`. A line that is ruled out without being parsed is not looked at."""
     accepts = where.accepts
     for line in _lines(data) if where.needles is None else _lines_with(data, where.needles):
         try:

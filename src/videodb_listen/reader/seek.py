@@ -1,8 +1,9 @@
 """Where to begin when only what came since some time is wanted: by bisection, where the stamps are known to ascend.
 
-Within one run of a listener no stamp is smaller than the one before. The state file says where the run began; from
-there on the place is found by bisection, what stands before is read through. The answer is that of a full scan, as long
-as nobody but listeners writes to the file.
+Nothing is known of the lines before the last run (see `run`): clocks were set back between runs, files were joined. So
+what stands before it is read through, and only in the run itself the place is looked for: first the file, by the stamp
+of each one's first line, then the line, between `low`, before which all is too old, and `high`, from which on nothing
+is. The answer is that of a full scan, as long as nobody but listeners writes to the file.
 """
 
 from __future__ import annotations
@@ -10,46 +11,31 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 
-from videodb_listen.presence import State
+from videodb_listen.reader.blocks import Block, Reader
 from videodb_listen.reader.history import History, OpenPart, Place
-from videodb_listen.reader.reader import Block, Reader
+from videodb_listen.reader.run import Run
 
 _STAMP_BYTES = 128  # where the two stamps of a line stand
 _STAMP = re.compile(rb'\{"ts":"[^"]*","unix_ts":(\d+(?:\.\d+)?)[,}]')
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
-    """Where a listener's run began: `offset` bytes into the first file after the generation `after`."""
-
-    after: str | None
-    offset: int
-
-    @classmethod
-    def of(cls, state: State | None) -> Run | None:
-        """The run that the state file tells of; None when it tells of none."""
-        return None if state is None or state.run_from is None else cls(state.run_after, state.run_from)
-
-
-def read_since(reader: Reader, run: Run | None, since_s: float) -> Iterator[Block]:
-    """Blocks that hold every line received since `since_s` (unix seconds), in order, and few others.
+def read_since(reader: Reader, run: Run | None, since_s: float | None) -> Iterator[Block]:
+    """Blocks that hold every line received since `since_s` (unix seconds, None: all), in order, and few others.
 
     `reader` stands at the beginning of the history, and afterwards at what was its end.
     """
-    begin = None if run is None else place_since(reader.history, run, since_s)
+    begin = None if run is None or since_s is None else place_since(reader.history, run, since_s)
     if run is None or begin is None:
         yield from reader.blocks()
         return
     for block in reader.blocks():
-        if _is_older(block.begin.after, run.after):
-            yield block
-            continue
-        left = run.offset - block.begin.offset if block.begin.after == run.after else 0
-        if left > 0:
-            yield Block(block.data[:left], block.begin, block.end)
-        if left <= len(block.data):
+        run_begin = run.begins_in(block.stamp, block.begin.after)
+        older = len(block.data) if run_begin is None else run_begin - block.begin.offset
+        if older > 0:
+            yield replace(block, data=block.data[:older])
+        if run_begin is not None and older <= len(block.data):
             break
     reader.jump(begin)
     yield from reader.blocks()
@@ -58,7 +44,7 @@ def read_since(reader: Reader, run: Run | None, since_s: float) -> Iterator[Bloc
 def place_since(history: History, run: Run, since_s: float) -> Place | None:
     """The place before the first line of `run` that was received since `since_s`, the end of it when none was.
 
-    None when the run cannot be found: its file was set aside, and the state file does not say so yet, or cut.
+    None when the run cannot be found: its file was rotated, and the state file does not say so yet, or cut.
     """
     chosen: OpenPart | None = None
     with contextlib.closing(history.open_each(run.after)) as parts:
@@ -73,16 +59,12 @@ def place_since(history: History, run: Run, since_s: float) -> Place | None:
     if chosen is None:
         return Place(run.after)
     try:
-        begin = run.offset if chosen.after == run.after else 0
-        if begin and (chosen.stamp is not None or chosen.ends_before(begin)):
+        begin = run.begins_in(chosen.stamp, chosen.after)
+        if begin is None or (begin and (chosen.stamp is not None or chosen.ends_before(begin))):
             return None
         return Place(chosen.after, chosen.head(), _bisect(chosen, begin, since_s))
     finally:
         chosen.close()
-
-
-def _is_older(after: str | None, than: str | None) -> bool:
-    return than is not None and (after is None or after < than)
 
 
 def _bisect(part: OpenPart, low: int, since_s: float) -> int:

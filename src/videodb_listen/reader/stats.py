@@ -5,8 +5,8 @@ Memory grows with the number of different channels, streams and sessions, not wi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from videodb_listen.event import (
     Event,
@@ -18,10 +18,12 @@ from videodb_listen.event import (
     stream_name_of,
     stream_of,
 )
+from videodb_listen.reader.blocks import Reader
 from videodb_listen.reader.history import History
+from videodb_listen.reader.journal import Gap, gaps_as_dict
 from videodb_listen.reader.query import ANY, Where, select
-from videodb_listen.reader.reader import Block, Reader
-from videodb_listen.reader.seek import Run, read_since
+from videodb_listen.reader.run import Run
+from videodb_listen.reader.seek import read_since
 
 _LIFECYCLE = "capture_session"
 
@@ -56,12 +58,24 @@ class Amount:
             self.first_s = at_s if self.first_s is None else min(self.first_s, at_s)
             self.last_s = at_s if self.last_s is None else max(self.last_s, at_s)
 
+    def as_dict(self) -> dict[str, Any]:
+        """The shape that `stats --json` prints, without the label."""
+        rate = self.rate_per_minute
+        return {
+            "events": self.events,
+            "bytes": self.bytes,
+            "first_unix_ts": self.first_s,
+            "last_unix_ts": self.last_s,
+            "rate_per_minute": None if rate is None else round(rate, 3),
+        }
+
 
 @dataclass(slots=True)
 class Stats:
     """The amounts of a history. `damaged` counts lines that are no events, among those that were looked at.
 
-    A stream is known by its id, else by its name. Events that name no stream or session are in none of these.
+    A stream is known by its id, else by its name. Events that name no stream or session are in none of these. `gaps`,
+    oldest first, are those of the recording in the time that was asked for.
     """
 
     total: Amount = field(default_factory=Amount)
@@ -69,6 +83,7 @@ class Stats:
     streams: dict[str, Amount] = field(default_factory=dict)
     sessions: dict[str, Amount] = field(default_factory=dict)
     damaged: int = 0
+    gaps: list[Gap] = field(default_factory=list)
 
     def add(self, event: Event, size_bytes: int) -> None:
         """Count `event`, whose line has `size_bytes`."""
@@ -89,6 +104,26 @@ class Stats:
         """Count the events in `data`, whole lines, that satisfy `where`."""
         for line, event in select(data, where, self._damage):
             self.add(event, len(line))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The object that `stats --json` prints."""
+        return {
+            **self.total.as_dict(),
+            "damaged_lines": self.damaged,
+            "channels": self._each(self.channels, "channel", None),
+            "streams": self._each(self.streams, "stream", "name"),
+            "sessions": self._each(self.sessions, "session", "state"),
+            "gaps": gaps_as_dict(self.gaps),
+        }
+
+    def _each(self, amounts: dict[str, Amount], key: str, label: str | None) -> list[dict[str, Any]]:
+        return [
+            {key: name}
+            | ({label: amount.label} if label else {})
+            | amount.as_dict()
+            | {"share": round(amount.events / self.total.events, 4)}
+            for name, amount in ranked(amounts)
+        ]
 
     def _damage(self, _line: bytes) -> None:
         self.damaged += 1
@@ -116,13 +151,9 @@ def measure(history: History, where: Where = ANY, *, since_s: float | None = Non
         restarts: list[str] = []
         stats = Stats()
         with Reader(history, on_restart=restarts.append) as reader:
-            for block in _blocks(reader, since_s, run):
+            for block in read_since(reader, run, since_s):
                 if restarts:
                     break
                 stats.take(block.data, where)
         if not restarts:
             return stats
-
-
-def _blocks(reader: Reader, since_s: float | None, run: Run | None) -> Iterator[Block]:
-    return reader.blocks() if since_s is None else read_since(reader, run, since_s)

@@ -1,9 +1,9 @@
-"""One WebSocket, from the handshake to its last frame.
+"""A connection that websockets holds; its only importer.
 
-The only importer of websockets. Frames are taken as bytes, in order, and handed to `deliver` at once: `recv()` does not
-suspend while its buffer holds frames, so a whole read of the socket is delivered in one turn of the loop and the
-library's buffer never grows beyond one read (256 KiB) and one frame. Taking text as bytes matters: decoding in the
-library ends the connection at the first invalid UTF-8 and loses the good frames behind it.
+Frames are taken as bytes, in order, and handed to `deliver` at once: `recv()` does not suspend while its buffer holds
+frames, so a whole read of the socket is delivered in one turn of the loop and the library's buffer never grows beyond
+one read (256 KiB) and one frame. Taking text as bytes matters: decoding in the library ends the connection at the first
+invalid UTF-8 and loses the good frames behind it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import contextlib
 import logging
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import (
@@ -29,6 +29,7 @@ from websockets.protocol import State
 
 from videodb_listen.errors import PROXY_FIX, TLS_FIX, ConfigurationError, Unavailable
 from videodb_listen.line import hello_id
+from videodb_listen.realtime.connection import Connection, Ended
 from videodb_listen.settings import Link
 from videodb_listen.text import Secrets, one_line, visible
 from videodb_listen.units import format_duration, parse_retry_after
@@ -52,17 +53,8 @@ _SILENT = logging.getLogger("videodb_listen.wire")  # at DEBUG the library logs 
 _SILENT.disabled = True
 
 
-@dataclass(frozen=True)
-class Ended:
-    """How a connection ended. `close_code` is the server's, None when it sent no Close frame."""
-
-    reason: str
-    close_code: int | None = None
-    refused: str | None = None  # what was over the frame limit; None: nothing was
-
-
-class Connection:
-    """A live connection: `connection_id` is known, frames are flowing."""
+class WebsocketsConnection:
+    """A `Connection`; what its methods promise is said there."""
 
     def __init__(self, socket: ClientConnection, connection_id: str, link: Link, secrets: Secrets) -> None:
         self.connection_id = connection_id
@@ -76,10 +68,7 @@ class Connection:
         return f"<Connection {self.connection_id} {self._socket.state.name}>"
 
     async def read(self, deliver: Callable[[bytes], None], on_pong: Callable[[float], None]) -> Ended:
-        """Hand every frame to `deliver` until the connection has ended and its buffer is empty; say how it ended.
-
-        `on_pong` gets each round trip in seconds; the first ping goes out at once. An exception of `deliver` passes.
-        """
+        """Deliver until the end; `deliver` is called once a frame, on the path of every event."""
         beside = [asyncio.create_task(self._keepalive(on_pong)), asyncio.create_task(self._watch())]
         receive = self._socket.recv
         try:
@@ -92,10 +81,7 @@ class Connection:
                 task.cancel()
 
     async def prove(self, timeout_s: float) -> float | None:
-        """Ping: the round trip in seconds, or None when there was no pong in time: then the connection is cut.
-
-        Not while it closes: a server that is busy sending the rest may have no time for pongs, and `drain_s` bounds it.
-        """
+        """Ping, and cut a connection that does not answer."""
         with contextlib.suppress(ConnectionClosed):
             try:
                 async with asyncio.timeout(timeout_s):
@@ -106,10 +92,7 @@ class Connection:
         return None
 
     async def close(self) -> bool:
-        """Send Close and wait for the server's, at most `drain_s`; `read` must go on meanwhile, or frames are lost.
-
-        Returns whether the server answered. What it sent before its answer has been delivered when `read` returns.
-        """
+        """Send Close, and wait `drain_s` for the answer."""
         self._closing = True
         try:
             async with asyncio.timeout(self._link.drain_s):
@@ -120,7 +103,7 @@ class Connection:
         return self._socket.close_code != CloseCode.ABNORMAL_CLOSURE
 
     def cut(self, reason: str) -> None:
-        """End the connection now, without Close; what was received is still delivered."""
+        """Abort the transport: the library delivers what it holds."""
         self._cut = self._cut or reason
         self._socket.transport.abort()
 
@@ -175,13 +158,15 @@ async def open_connection(
             ping_interval=None,
             max_size=link.max_frame_bytes,
             max_queue=MAX_QUEUE_FRAMES,
-            proxy=None if url.startswith("ws://") else True,  # in the clear to loopback only, and not through a proxy
+            proxy=None
+            if urlsplit(url).scheme == "ws"
+            else True,  # in the clear to loopback only, and not through a proxy
             user_agent_header=f"videodb-listen/{__version__}",
             logger=_SILENT,
         )
     try:
         connection_id = await _hello(socket, link.hello_timeout_s, deliver, secrets)
-        yield Connection(socket, connection_id, link, secrets)
+        yield WebsocketsConnection(socket, connection_id, link, secrets)
     finally:
         socket.transport.abort()
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib
 import logging
-import os
 import shlex
 from collections.abc import AsyncIterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
 from videodb_listen.channels import PAUSE, RESUME, Channel, Channels
+from videodb_listen.environment import variables
 from videodb_listen.errors import ConfigurationError, RecorderFailed
 from videodb_listen.recorder.process import TIMEOUTS_S, Recorder
 from videodb_listen.recorder.protocol import PERMISSIONS, Event, is_granted
@@ -43,8 +43,8 @@ class CaptureClient:
     ) -> None:
         if not client_token:
             raise ConfigurationError("no client token", fix="take one from Connection.generate_client_token()")
-        self.base_url = checked_base_url(base_url or os.environ.get(BASE_URL_NAME))
-        self.recorder = Recorder(find_recorder(recorder, os.environ), self.base_url, timeouts_s=timeouts_s)
+        self.base_url = checked_base_url(base_url or variables().get(BASE_URL_NAME))
+        self.recorder = Recorder(find_recorder(recorder, variables()), self.base_url, timeouts_s=timeouts_s)
         self._token = checked_credential("client token", client_token)
         self._session: str | None = None  # the one that is recorded; None: none is
         self._recorded: list[Channel] = []

@@ -18,7 +18,7 @@ import orjson
 
 from videodb_listen.errors import ListenError, RecorderFailed, TimedOut
 from videodb_listen.recorder.protocol import Event, Reply, encode_command, parse_line
-from videodb_listen.system.processes import Child, end, lines, start
+from videodb_listen.system.children import Child, end, lines, start
 from videodb_listen.text import shorten, visible
 
 TIMEOUT_S = 30.0

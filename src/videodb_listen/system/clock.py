@@ -1,9 +1,15 @@
-"""Time as a recorder needs it: never going back, honest about its steps, and not repeating itself every second."""
+"""Time as a recorder needs it: never going back, honest about its steps; how long to wait, and when to say it again."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+LOOK_AGAIN_S = 0.02
+"""Between looks at what is about to change: below what a person notices, next to no work."""
 
 
 class Clock:
@@ -58,3 +64,37 @@ class Reminder:
     def over(self) -> None:
         """It is over: next time it is said at once."""
         self._said_at_s = None
+
+
+class Deadline:
+    """The moment `timeout_s` seconds from now; None: never."""
+
+    def __init__(self, timeout_s: float | None, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._at_s = float("inf") if timeout_s is None else monotonic() + timeout_s
+
+    @property
+    def left_s(self) -> float:
+        """Seconds until then, 0.0 when it has passed, infinity when it never will."""
+        return max(0.0, self._at_s - self._monotonic())
+
+    @property
+    def passed(self) -> bool:
+        """Whether it is that late."""
+        return not self.left_s
+
+
+def nap(left_s: float) -> None:
+    """Let a moment pass, or `left_s` seconds if that is less."""
+    time.sleep(min(left_s, LOOK_AGAIN_S))
+
+
+def until(look: Callable[[], T], deadline: Deadline, pause: Callable[[float], object] = nap) -> T:
+    """What `look` gives as soon as that is true; once the deadline has passed, what it gives then.
+
+    `pause` waits for the next look, at most so many seconds as it is given: a nap, or better a change that can be told
+    of. What `look` raises ends the waiting.
+    """
+    while not (found := look()) and not deadline.passed:
+        pause(deadline.left_s)
+    return found

@@ -1,88 +1,116 @@
-"""A child process that leaves nothing behind, and the lines it writes."""
+"""Processes by their number, which means another one when theirs has ended, and nothing in another namespace."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
+import errno
 import os
+import select
 import signal
-from asyncio.subprocess import PIPE, Process, SubprocessStreamProtocol
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-MAX_LINE_BYTES = 1 << 20
-TERMINATE_S = 2.0  # from SIGTERM to SIGKILL
-KILL_S = 5.0  # the kernel ends a process that it can end at all
+from videodb_listen.system.clock import Deadline, until
 
+if TYPE_CHECKING:
+    import subprocess
 
-class _Protocol(SubprocessStreamProtocol):
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(limit=MAX_LINE_BYTES, loop=loop)
-        self.exited: asyncio.Future[None] = loop.create_future()
-
-    def process_exited(self) -> None:
-        super().process_exited()
-        self.exited.set_result(None)
+_NO_PIDFD = (errno.ENOSYS, errno.EPERM)
+"""What pidfd_open(2) fails with on an old kernel, and below a seccomp filter that does not know it."""
 
 
-class Child(Process):
-    """A process whose exit is known at once: `exited` is done then, whoever still holds its pipes.
+def has_open(pid: int, path: Path) -> bool | None:
+    """Whether process `pid` has the file at `path` open.
 
-    `wait` returns only when the pipes are closed too, which a helper of the process can put off for ever.
-    """
-
-    def __init__(
-        self, transport: asyncio.SubprocessTransport, protocol: _Protocol, loop: asyncio.AbstractEventLoop
-    ) -> None:
-        super().__init__(transport, protocol, loop)
-        self.exited = protocol.exited
-        self._connection = transport
-
-    def close(self) -> None:
-        """Close our ends of its pipes, unread and unwritten."""
-        assert self.stdin is not None
-        if not self.stdin.transport.is_closing():
-            self.stdin.transport.abort()  # `close` would wait until somebody reads what we wrote
-        self._connection.close()
-
-
-async def start(command: Sequence[str]) -> Child:
-    """Start `command` in a process group of its own: Ctrl-C at our terminal is for us. Raises OSError."""
-    loop = asyncio.get_running_loop()
-    transport, protocol = await loop.subprocess_exec(
-        lambda: _Protocol(loop), *command, stdin=PIPE, stdout=PIPE, stderr=PIPE, start_new_session=True
-    )
-    return Child(transport, protocol, loop)
-
-
-async def lines(stream: asyncio.StreamReader | None) -> AsyncIterator[bytes]:
-    """The lines of `stream` until its end; one that is too long becomes empty."""
-    assert stream is not None
-    while True:
-        try:
-            line = await stream.readline()
-        except ValueError:  # over MAX_LINE_BYTES; its rest comes as a line of its own
-            yield b""
-            continue
-        if not line:
-            return
-        yield line
-
-
-async def end(process: Child) -> None:
-    """Terminate the process and those it started, kill them when they stay, and wait until it is gone.
-
-    To be called once, and at once when it has exited: its number is nobody else's while one of its group lives, but
-    may be later.
+    None when that cannot be told: there is no /proc, or the process is another user's.
     """
     try:
-        if not process.exited.done():
-            _signal(process, signal.SIGTERM)
-            await asyncio.wait([process.exited], timeout=TERMINATE_S)
-    finally:  # the rest of its group; itself when it stays, or when we were interrupted
-        _signal(process, signal.SIGKILL)
-        await asyncio.wait([process.exited], timeout=KILL_S)
+        wanted = path.stat()
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # closed since
+                if os.path.samestat(descriptor.stat(), wanted):
+                    return True
+    except FileNotFoundError:
+        return False if Path("/proc/self/fd").exists() else None
+    except OSError:
+        return None
+    return False
 
 
-def _signal(process: Child, number: signal.Signals) -> None:
+def pid_namespace() -> int | None:
+    """What tells the namespace that our process ids belong to from others, None where the platform has none."""
+    try:
+        return Path("/proc/self/ns/pid").stat().st_ino
+    except OSError:
+        return None
+
+
+def terminate(pid: int, timeout_s: float, *, is_it: Callable[[], bool], is_gone: Callable[[], bool]) -> bool:
+    """Ask process `pid` to end (SIGTERM) and wait for that at most `timeout_s`; whether it came in time.
+
+    `is_it` tells whether the number still is that of the process that is meant: nothing else is signalled. It is asked
+    when the process is held by a pidfd, so that another one that gets the number in between is not. `is_gone` tells of
+    the end where there are no pidfds. Raises PermissionError when the process is someone else's.
+    """
+    try:
+        handle = _pidfd(pid)
+    except ProcessLookupError:
+        return is_gone()
+    if handle is None:
+        if is_it():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+        return until(is_gone, Deadline(timeout_s))
+    try:
+        if is_it():
+            signal.pidfd_send_signal(handle, signal.SIGTERM)
+        ended, _, _ = select.select([handle], [], [], max(0.0, timeout_s))
+        return bool(ended)
+    finally:
+        os.close(handle)
+
+
+def _pidfd(pid: int) -> int | None:
+    """A descriptor that stands for the process; None where there is no such thing. Raises ProcessLookupError."""
+    if not hasattr(os, "pidfd_open"):
+        return None
+    try:
+        return os.pidfd_open(pid)
+    except OSError as exc:
+        if exc.errno in _NO_PIDFD:
+            return None
+        raise
+
+
+def terminate_group(pid: int) -> None:
+    """Ask all processes in the group of `pid` to end (SIGTERM). None there is fine."""
+    _signal_group(pid, signal.SIGTERM)
+
+
+def kill_group(pid: int) -> None:
+    """End all processes in the group of `pid` at once (SIGKILL). None there is fine."""
+    _signal_group(pid, signal.SIGKILL)
+
+
+def _signal_group(pid: int, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, number)
+        os.killpg(pid, number)
+
+
+def start_detached(command: Sequence[str], output: int, *, keep: Sequence[int] = ()) -> subprocess.Popen[bytes]:
+    """Start a process that outlives us and our terminal: a session of its own, no stdin.
+
+    `output` is the descriptor that its stdout and stderr go to, `keep` are those that it inherits beside them. Raises
+    OSError.
+    """
+    import subprocess
+
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        pass_fds=keep,
+        start_new_session=True,
+    )

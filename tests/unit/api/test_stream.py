@@ -1,4 +1,4 @@
-"""A stream and its indexes: every page, every bound, and what they say of themselves."""
+"""A stream: every page of its transcript, every bound, the indexes that are made of it, and what it says of itself."""
 
 from __future__ import annotations
 
@@ -8,19 +8,13 @@ import pytest
 
 from support.recording import RecordingServer, Told, good
 from videodb_listen.api.http import Api
-from videodb_listen.api.resource import MAX_STALE_PAGES
-from videodb_listen.capture import Export, RTStream, SceneIndex
+from videodb_listen.capture import Export, RTStream
 from videodb_listen.errors import Unavailable
 
 
 @pytest.fixture
 def stream(api: Api) -> RTStream:
     return RTStream(api, {"rtstream_id": "rts-1", "channel_id": "screen", "name": "display:1"})
-
-
-@pytest.fixture
-def index(api: Api) -> SceneIndex:
-    return SceneIndex(api, {"rtstream_index_id": "ix-1", "rtstream_id": "rts-1"})
 
 
 def page(key: str, *starts: int, more: bool) -> Told:
@@ -46,52 +40,26 @@ def test_one_page_is_as_it_was_sent(server: RecordingServer, stream: RTStream) -
     assert server.asked[0].query == {"page": "2", "page_size": "1"}
 
 
-def test_records_that_new_ones_push_to_the_next_page_come_once(server: RecordingServer, index: SceneIndex) -> None:
-    key = "scene_index_records"
-    server.replies = [page(key, 9, 9, 8, more=True), page(key, 9, 8, 7, more=True), page(key, 6, more=False)]
-    assert starts(index.get_scenes()["scenes"]) == [9, 9, 8, 7, 6]
+async def test_a_transcript_can_be_read_page_by_page(server: RecordingServer, stream: RTStream) -> None:
+    key = "transcription_records"
+    server.replies = [page(key, 0, 1, more=True), page(key, 1, 2, more=False)]
+    found = [starts(one[key]) async for one in stream.transcript_pages(2, start=0, engine="e")]
+    assert found == [[0, 1], [2]]
+    common = {"page_size": "2", "start": "0", "engine": "e"}
+    assert [one.query for one in server.asked] == [common | {"page": "1"}, common | {"page": "2"}]
 
 
-def test_a_page_that_is_all_old_is_not_the_last(server: RecordingServer, index: SceneIndex) -> None:
-    key = "scene_index_records"
-    server.replies = [page(key, 2, more=True), page(key, 2, more=True), page(key, 1, more=False)]
-    assert starts(index.get_scenes(page_size=1)["scenes"]) == [2, 1]
-
-
-@pytest.mark.parametrize(
-    ("last", "asked"),
-    [
-        (page("scene_index_records", more=True), 2),
-        (page("scene_index_records", 1, more=True), 1 + MAX_STALE_PAGES),
-    ],
-)
-def test_a_server_that_says_more_for_ever_is_left(
-    server: RecordingServer, index: SceneIndex, last: Told, asked: int
-) -> None:
-    server.replies = [page("scene_index_records", 1, more=True), *[last] * 99]
-    assert starts(index.get_scenes()["scenes"]) == [1]
-    assert len(server.asked) == asked
-
-
-def test_a_bound_of_zero_is_a_bound(server: RecordingServer, stream: RTStream, index: SceneIndex) -> None:
+def test_a_bound_of_zero_is_a_bound(server: RecordingServer, stream: RTStream) -> None:
     stream.get_transcript(start=0, end=0.5, since=0)
-    index.get_scenes(start=0, end=10)
-    index.get_scenes(start=5)
-    common = {"page": "1", "page_size": "100"}
-    assert [one.query for one in server.asked] == [
-        common | {"start": "0", "end": "0.5", "since": "0"},
-        common | {"start": "0", "end": "10"},
-        common | {"start": "5"},
-    ]
+    assert server.asked[0].query == {"page": "1", "page_size": "100", "start": "0", "end": "0.5", "since": "0"}
 
 
-def test_starting_and_stopping_change_the_status(server: RecordingServer, stream: RTStream, index: SceneIndex) -> None:
-    for subject in (stream, index):
-        subject.start()
-        assert subject.status == "connected"
-        subject.stop()
-        assert subject.status == "stopped"
-    assert [one.body["action"] for one in server.asked] == ["start", "stop"] * 2
+def test_starting_and_stopping_change_the_status(server: RecordingServer, stream: RTStream) -> None:
+    stream.start()
+    assert stream.status == "connected"
+    stream.stop()
+    assert stream.status == "stopped"
+    assert [one.body["action"] for one in server.asked] == ["start", "stop"]
 
 
 def test_an_index_knows_its_stream(server: RecordingServer, stream: RTStream) -> None:
@@ -107,16 +75,6 @@ def test_an_index_without_an_id_is_none(server: RecordingServer, stream: RTStrea
     server.replies = [good(None)]
     with pytest.raises(Unavailable, match="no rtstream_index_id"):
         stream.index_audio()
-
-
-def test_alerts_are_made_listed_and_switched(server: RecordingServer, index: SceneIndex) -> None:
-    server.replies = [good({"alert_id": "a-1"}), good({"alerts": [{"alert_id": "a-1"}]}), good(None), good(None)]
-    assert index.create_alert("e-1") == "a-1"
-    assert index.list_alerts() == [{"alert_id": "a-1"}]
-    index.enable_alert("a-1")
-    index.disable_alert("a-1")
-    assert server.asked[0].body == {"event_id": "e-1", "callback_url": ""}
-    assert [one.path for one in server.asked[2:]] == ["/rtstream/rts-1/index/ix-1/alert/a-1/status"] * 2
 
 
 def test_an_export_can_be_under_way(server: RecordingServer, stream: RTStream) -> None:

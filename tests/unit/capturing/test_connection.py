@@ -6,8 +6,9 @@ import pytest
 
 import videodb_listen
 from support.recording import RecordingServer, Told, good
-from videodb_listen.capture import Connection, connect
+from videodb_listen.capture import CaptureClient, Connection, connect
 from videodb_listen.errors import ConfigurationError, RequestRefused, Unavailable
+from videodb_listen.settings import OPTIONS
 
 NAMES = ("VIDEO_DB_API_KEY", "VIDEODB_API_KEY", "VIDEO_DB_API")
 
@@ -23,13 +24,18 @@ def test_programs_import_it_from_the_top() -> None:
     assert videodb_listen.connect is connect
 
 
-def test_the_argument_holds_before_the_token_before_the_environment(environ: pytest.MonkeyPatch) -> None:
+def test_the_argument_holds_before_the_token_before_the_environment(
+    environ: pytest.MonkeyPatch, server: RecordingServer
+) -> None:
+    environ.setenv("VIDEO_DB_API", server.url)
     environ.setenv("VIDEODB_API_KEY", "sk-alias")
-    assert connect().api.token == "sk-alias"
+    connect().list_events()
     environ.setenv("VIDEO_DB_API_KEY", "sk-env")
-    assert connect().api.token == "sk-env"
-    assert connect(session_token="st-token").api.token == "st-token"
-    assert connect("sk-argument", session_token="st-token").api.token == "sk-argument"
+    connect().list_events()
+    connect(session_token="st-token").list_events()
+    connect("sk-argument", session_token="st-token").list_events()
+    keys = [one.headers["x-access-token"] for one in server.asked]
+    assert keys == ["sk-alias", "sk-env", "st-token", "sk-argument"]
 
 
 def test_the_address_is_the_argument_else_the_environment_else_the_service(environ: pytest.MonkeyPatch) -> None:
@@ -37,6 +43,21 @@ def test_the_address_is_the_argument_else_the_environment_else_the_service(envir
     environ.setenv("VIDEO_DB_API", "http://127.0.0.1:1/")
     assert connect("sk").api.base_url == "http://127.0.0.1:1"
     assert connect("sk", base_url="https://other.example").api.base_url == "https://other.example"
+
+
+def test_a_program_needs_none_of_the_settings_of_a_listener(environ: pytest.MonkeyPatch) -> None:
+    for option in OPTIONS:
+        environ.setenv(option.variable, "abc")
+    assert connect("sk").connect_websocket().connection_id is None
+
+
+def test_a_bad_credential_is_called_what_it_is(environ: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigurationError, match="the session token holds a blank"):
+        connect(session_token="st token")
+    with pytest.raises(ConfigurationError, match="the API key holds a blank"):
+        connect("sk key")
+    with pytest.raises(ConfigurationError, match="the client token holds a blank"):
+        CaptureClient("ct token", recorder="none")
 
 
 def test_no_key_and_no_plain_http_but_to_this_machine(environ: pytest.MonkeyPatch) -> None:

@@ -7,9 +7,11 @@ import asyncio
 import pytest
 
 from support.backend import Backend, Peer, Reply, mute
-from videodb_listen.capture import connect
+from videodb_listen.api.websocket_url import EventsOf
+from videodb_listen.capture import EventSocket, connect
 from videodb_listen.capturing import event_socket as websocket
 from videodb_listen.errors import CredentialsRejected, NotConnected, Unavailable
+from videodb_listen.settings import Link
 
 
 async def test_events_come_as_dictionaries_whatever_the_frame() -> None:
@@ -63,11 +65,11 @@ async def test_every_connection_has_a_url_and_an_id_of_its_own(backend: Backend)
     assert {request.path for request in backend.requests} == {"/collection/c-1/websocket"}
 
 
-async def test_a_hello_that_never_comes_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("VIDEODB_LISTEN_HELLO_TIMEOUT", "50ms")
+async def test_a_hello_that_never_comes_is_not_waited_for() -> None:
     async with Backend([mute]) as backend:
+        wanted = EventsOf(connect("sk", base_url=backend.url).api, "default")
         with pytest.raises(Unavailable, match="no connection id within"):
-            await connect("sk", base_url=backend.url).connect_websocket().connect()
+            await EventSocket(wanted, Link(hello_timeout_s=0.05)).connect()
 
 
 async def test_a_key_that_is_refused_is_said_at_once() -> None:

@@ -7,10 +7,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from videodb_listen.cli import _COMMANDS, IMPLICIT, WORDS, FirstWordDecides, cli, require_directory_word
-from videodb_listen.cli.options import listener_options
-
-COMMANDS = list(_COMMANDS)
+from videodb_listen.cli.first_word import COMMANDS, IMPLICIT, WORDS, FirstWordDecides, cli, require_directory_word
+from videodb_listen.cli.flags import listener_options
 
 
 @pytest.fixture(autouse=True)
@@ -34,8 +32,8 @@ class Decide:
         group = cli
         assert isinstance(group, FirstWordDecides)
         args = group.parse_args(ctx, list(words))
-        assert ctx.meta[WORDS] == args[1:]
-        return args, IMPLICIT in ctx.meta
+        assert ctx.meta.get(WORDS, []) == args[1:]
+        return args, ctx.meta.get(IMPLICIT, False)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -96,13 +94,13 @@ def test_any_other_word_is_a_mistake_that_says_how_to_name_a_directory(decide: D
 
 @pytest.mark.parametrize("word", ["existing", "a/b", "/", "./x", "existing/"])
 def test_a_word_that_can_only_be_a_directory_is_one(word: str) -> None:
-    require_directory_word(word, COMMANDS)
+    require_directory_word(word)
 
 
 @pytest.mark.parametrize("word", ["a-file", "status", "nothing"])
 def test_a_word_that_can_be_something_else_is_none(word: str) -> None:
     with pytest.raises(click.UsageError):
-        require_directory_word(word, COMMANDS)
+        require_directory_word(word)
 
 
 # -- through click ---------------------------------------------------------------------------------------------------

@@ -1,15 +1,10 @@
-"""What several tests of the write side need: a directory of their own, the warnings, another user."""
+"""What several tests of the write side need: a directory of their own and the warnings."""
 
 from __future__ import annotations
 
-import json
 import logging
-import os
-import traceback
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -40,29 +35,3 @@ def said() -> Iterator[list[str]]:
     yield messages
     ours.removeHandler(handler)
     ours.setLevel(level)
-
-
-@pytest.fixture
-def in_child() -> Callable[[Callable[[], Any]], Any]:
-    """Call a function in a forked process and return what it returned (JSON), so that it may give up its rights."""
-
-    def call(function: Callable[[], Any]) -> Any:
-        reading, writing = os.pipe()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # threads of other tests do not follow into the child
-            pid = os.fork()
-        if not pid:
-            try:
-                answer = {"returned": function()}
-            except BaseException:
-                answer = {"raised": traceback.format_exc()}
-            os.write(writing, json.dumps(answer).encode())
-            os._exit(0)
-        os.close(writing)
-        with open(reading, "rb") as pipe:  # noqa: PTH123  # a descriptor, not a path
-            answer = json.loads(pipe.read())
-        os.waitpid(pid, 0)
-        assert "raised" not in answer, answer["raised"]
-        return answer["returned"]
-
-    return call

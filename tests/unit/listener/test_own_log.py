@@ -78,28 +78,28 @@ def test_a_log_that_somebody_deleted_stays_bounded(log_file: Path, streams: Stre
     assert not log_file.exists()
 
 
-def test_a_log_that_was_set_aside_stays_whole(log_file: Path, streams: Streams) -> None:
-    aside = log_file.rename(log_file.with_suffix(".1"))
+def test_a_log_that_was_rotated_away_stays_whole(log_file: Path, streams: Streams) -> None:
+    moved = log_file.rename(log_file.with_suffix(".1"))
     os.write(streams.out, numbered(100))
     streams.log.bound()
-    assert aside.read_bytes() == numbered(100)
+    assert moved.read_bytes() == numbered(100)
 
 
 @pytest.mark.parametrize("how", ["renamed", "renamed and made anew", "deleted"])
 def test_a_log_that_is_reopened_goes_on_under_its_name(log_file: Path, streams: Streams, how: str) -> None:
     os.write(streams.out, b"old\n")
-    aside = log_file.rename(log_file.with_suffix(".1"))
+    moved = log_file.rename(log_file.with_suffix(".1"))
     if how == "renamed and made anew":
         log_file.touch(0o640)
         log_file.chmod(0o640)
     if how == "deleted":
-        aside.unlink()
+        moved.unlink()
     streams.log.reopen()
     os.write(streams.out, numbered(50))
     os.write(streams.err, numbered(50, 100))
     assert log_file.read_bytes() == numbered(100)
     assert log_file.stat().st_mode & 0o777 == (0o640 if how == "renamed and made anew" else 0o600)
-    assert how == "deleted" or aside.read_bytes() == b"old\n"
+    assert how == "deleted" or moved.read_bytes() == b"old\n"
     streams.log.bound()
     assert log_file.read_bytes() == numbered(75, 100)
 

@@ -1,4 +1,6 @@
-"""Id, pid, state and journal: replaced whole, tried again, never a reason to stop."""
+"""Id, pid, state and journal: one owner, whose transitions are published whole, in order, and survive any trouble."""
+
+from __future__ import annotations
 
 import errno
 import json
@@ -8,38 +10,45 @@ from typing import Any
 
 import pytest
 
-from videodb_listen.errors import DirectoryUnusable
-from videodb_listen.listener import publish as state_module
+from support.clock import Clock
+from videodb_listen.errors import DirectoryUnusable, Unavailable
+from videodb_listen.listener.announce import Connected, Repaired, Retrying, Stopping
 from videodb_listen.listener.publish import Publisher
+from videodb_listen.listener.sink import Progress
 from videodb_listen.paths import Layout
 from videodb_listen.presence import State, read_pid, read_state, read_ws_id
+from videodb_listen.realtime import Ended
+from videodb_listen.settings import Link
 
 NOW_S = 1772446530.123
+NOTHING = Progress(0, 0, None, 0)
+RESET = Ended("reset by the server", 4001)
+ALL = ("ws_id", "pid", "state", "journal")
 
 
-class Times:
-    """A monotonic clock that the test moves."""
-
-    now_s = 100.0
-
-    def __call__(self) -> float:
-        return self.now_s
-
-
-@pytest.fixture
-def times() -> Times:
-    return Times()
+def closed(layout: Layout, monotonic: Clock | None = None) -> Publisher:
+    return Publisher(Link(), layout, shared=False, started_s=NOW_S, monotonic=monotonic or Clock())
 
 
 @pytest.fixture
-def publisher(layout: Layout, times: Times) -> Publisher:
-    publisher = Publisher(layout, State(pid=4711), shared=False, monotonic=times)
+def publisher(layout: Layout, clock: Clock) -> Publisher:
+    publisher = closed(layout, clock)
     publisher.open()
     return publisher
 
 
 def journal(layout: Layout) -> list[dict[str, Any]]:
     return [json.loads(line) for line in layout.journal.read_bytes().splitlines()]
+
+
+def kinds(layout: Layout) -> list[str]:
+    return [record["event"] for record in journal(layout)]
+
+
+def published(layout: Layout) -> State:
+    state = read_state(layout)
+    assert state is not None
+    return state
 
 
 def obstruct(path: Path) -> Path:
@@ -49,48 +58,147 @@ def obstruct(path: Path) -> Path:
     return obstacle
 
 
+# -- the life of a run -----------------------------------------------------------------------------------------------
+
+
 def test_opening_publishes_the_pid_and_removes_the_id_that_a_crash_left(layout: Layout) -> None:
     layout.ws_id.write_text("stale")
     layout.pid.write_text("1")
-    Publisher(layout, State(pid=4711), shared=False).open()
+    closed(layout).open()
     assert not layout.ws_id.exists()
-    assert layout.pid.read_bytes() == b"4711"
-    assert read_state(layout) == State(pid=4711)
+    assert layout.pid.read_bytes() == str(os.getpid()).encode()
+    state = published(layout)
+    assert (state.phase, state.pid, state.started_unix_ts, state.ws_id) == ("starting", os.getpid(), NOW_S, None)
     assert layout.journal.read_bytes() == b""
 
 
-def test_every_published_file_is_private(layout: Layout, publisher: Publisher) -> None:
-    before = os.umask(0)
-    try:
-        publisher.set_id("abc")
-    finally:
-        os.umask(before)
-    for path in (layout.ws_id, layout.pid, layout.state, layout.journal):
-        assert path.stat().st_mode & 0o777 == 0o600, path
+def test_a_first_connection_is_published_and_announced_as_the_first(layout: Layout, publisher: Publisher) -> None:
+    ever = [publisher.ever_connected]
+    assert publisher.connected("abc", NOW_S) == Connected("abc", previous_ws_id=None)
+    assert [*ever, publisher.ever_connected] == [False, True]
+    assert layout.ws_id.read_bytes() == b"abc"
+    state = published(layout)
+    assert (state.phase, state.ws_id, state.connected_unix_ts, state.connects) == ("connected", "abc", NOW_S, 1)
+    assert [(record["event"], record["ws_id"], "previous_ws_id" in record) for record in journal(layout)] == [
+        ("connected", "abc", False)
+    ]
+
+
+def test_a_lost_connection_has_no_id_any_more_and_its_end_is_journalled(layout: Layout, publisher: Publisher) -> None:
+    publisher.connected("abc", NOW_S)
+    publisher.lost("abc", RESET, NOW_S + 1)
+    assert not layout.ws_id.exists()
+    state = published(layout)
+    assert (state.phase, state.ws_id) == ("reconnecting", None)
+    lost = journal(layout)[-1]
+    assert (lost["event"], lost["ws_id"], lost["reason"], lost["close_code"]) == ("lost", "abc", RESET.reason, 4001)
+
+
+def test_a_frame_that_was_refused_is_journalled_before_the_loss(layout: Layout, publisher: Publisher) -> None:
+    publisher.connected("abc", NOW_S)
+    publisher.lost("abc", Ended("too large", 1009, refused="a frame of 99 MiB"), NOW_S + 1)
+    assert kinds(layout) == ["connected", "refused", "lost"]
+    assert journal(layout)[1]["limit_bytes"] == Link().max_frame_bytes
+
+
+@pytest.mark.parametrize(
+    ("pong_s", "received_s", "from_s"), [(None, 0.0, 0.0), (2.0, 0.0, 2.0), (2.0, 3.0, 3.0), (3.0, 2.0, 3.0)]
+)
+def test_a_gap_begins_at_the_last_proof_of_life(
+    layout: Layout, publisher: Publisher, pong_s: float | None, received_s: float, from_s: float
+) -> None:
+    publisher.connected("abc", NOW_S)
+    if pong_s is not None:
+        publisher.pong(0.01, NOW_S + pong_s)
+    publisher.received_s = NOW_S + received_s if received_s else 0.0
+    publisher.lost("abc", RESET, NOW_S + 5)
+    assert publisher.connected("def", NOW_S + 9) == Connected("def", previous_ws_id="abc")
+    connected, gap = journal(layout)[-2:]
+    assert (connected["event"], connected["previous_ws_id"], gap["event"]) == ("connected", "abc", "gap")
+    assert (gap["from_unix_ts"], gap["to_unix_ts"]) == (round(NOW_S + from_s, 3), round(NOW_S + 9, 3))
+    assert (gap["old_ws_id"], gap["new_ws_id"], gap["ws_id"]) == ("abc", "def", "def")
+    assert "bind it to def" in gap["warning"]
+    assert (published(layout).connects, published(layout).gaps) == (2, 1)
+
+
+def test_why_there_is_no_connection_is_known_until_there_is_one(layout: Layout, publisher: Publisher) -> None:
+    failure = Unavailable("no route to the server")
+    assert publisher.retrying(failure, 2.0) == Retrying("no route to the server", 2.0)
+    reasons = [publisher.failure]
+    publisher.tick(NOTHING, 0)
+    assert published(layout).error == "no route to the server"
+    publisher.connected("abc", NOW_S)
+    assert [*reasons, publisher.failure] == ["no route to the server", None]
+    assert published(layout).error is None
+
+
+def test_lines_that_wait_for_the_disk_are_an_error_of_a_live_connection(layout: Layout, publisher: Publisher) -> None:
+    publisher.connected("abc", NOW_S)
+    publisher.disk_trouble("/d/f: No space left")
+    publisher.tick(NOTHING, 0)
+    assert (published(layout).phase, published(layout).error) == ("connected", "/d/f: No space left")
+    publisher.disk_trouble(None)
+    publisher.tick(NOTHING, 0)
+    assert published(layout).error is None
+
+
+def test_a_repair_and_a_step_of_the_clock_are_journalled(layout: Layout, publisher: Publisher) -> None:
+    assert publisher.repaired("how", NOW_S) == Repaired("how")
+    publisher.connected("abc", NOW_S)
+    publisher.clock_stepped(3599.0004, NOW_S)
+    repaired, _, clock = journal(layout)
+    assert (repaired["event"], repaired["ws_id"], repaired["detail"]) == ("repaired", None, "how")
+    assert (clock["event"], clock["ws_id"], clock["step_s"]) == ("clock", "abc", 3599.0)
+
+
+def test_a_tick_publishes_the_counters_and_the_last_signs_of_life(layout: Layout, publisher: Publisher) -> None:
+    publisher.connected("abc", NOW_S)
+    publisher.pong(0.0123456, NOW_S + 1)
+    publisher.received_s = NOW_S + 2
+    publisher.tick(Progress(7, 700, "20260302T101530.123Z", 12), 3)
+    state = published(layout)
+    assert (state.events, state.bytes, state.run_after, state.run_from) == (7, 700, "20260302T101530.123Z", 12)
+    assert (state.dropped_previews, state.latency_ms) == (3, 12.346)
+    assert (state.last_pong_unix_ts, state.last_event_unix_ts) == (round(NOW_S + 1, 3), round(NOW_S + 2, 3))
+
+
+def test_the_end_begins_once(layout: Layout, publisher: Publisher) -> None:
+    publisher.connected("abc", NOW_S)
+    assert publisher.stopping() == Stopping(Link().drain_s)
+    assert not layout.ws_id.exists()
+    assert published(layout).phase == "stopping"
+    assert publisher.stopping() is None
+
+
+@pytest.mark.parametrize("failure", [None, Unavailable("gave up")])
+def test_the_last_word_takes_the_pid_file_away_and_says_why(
+    layout: Layout, publisher: Publisher, failure: Unavailable | None
+) -> None:
+    assert read_pid(layout) == os.getpid()
+    publisher.disk_trouble("full")
+    publisher.stopping()
+    publisher.stopped(failure, Progress(5, 50, None, 0), 0, NOW_S)
+    assert not layout.pid.exists()
+    state = published(layout)
+    reason = failure.message if failure else None
+    assert (state.phase, state.events, state.error) == ("stopped", 5, reason)
+    assert (journal(layout)[-1].get("reason"), journal(layout)[-1]["events"]) == (reason, 5)
+
+
+# -- files -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("umask", [0, 0o777])
-def test_the_umask_changes_nothing(layout: Layout, umask: int) -> None:
+def test_every_published_file_is_private_whatever_the_umask(layout: Layout, umask: int) -> None:
     before = os.umask(umask)
     try:
-        publisher = Publisher(layout, State(pid=1), shared=False)
+        publisher = closed(layout)
         publisher.open()
-        publisher.set_id("abc")
+        publisher.connected("abc", NOW_S)
     finally:
         os.umask(before)
-    for path in (layout.ws_id, layout.pid, layout.state, layout.journal):
-        assert path.stat().st_mode & 0o777 == 0o600, path
-
-
-def test_an_id_is_published_without_a_newline_and_taken_away(layout: Layout, publisher: Publisher) -> None:
-    publisher.set_id("abc")
-    assert layout.ws_id.read_bytes() == b"abc"
-    assert read_state(layout) == State(pid=4711, ws_id="abc")
-    publisher.set_id("def")
-    assert read_ws_id(layout) == "def"
-    publisher.set_id(None)
-    assert not layout.ws_id.exists()
-    assert read_state(layout) == State(pid=4711)
+    for name in ALL:
+        assert getattr(layout, name).stat().st_mode & 0o777 == 0o600, name
 
 
 @pytest.mark.parametrize("name", ["ws_id", "state"])
@@ -98,48 +206,75 @@ def test_a_reader_that_has_a_file_open_never_sees_half_of_the_next(
     layout: Layout, publisher: Publisher, name: str
 ) -> None:
     path: Path = getattr(layout, name)
-    publisher.set_id("the-first-and-longer-one")
+    publisher.connected("the-first-and-longer-one", NOW_S)
     with path.open("rb") as reading:
         whole, inode = path.read_bytes(), path.stat().st_ino
-        publisher.set_id("second")
+        publisher.connected("second", NOW_S)
         assert path.stat().st_ino != inode
         assert reading.read() == whole
     assert b"second" in path.read_bytes()
     assert not list(layout.directory.glob("*.tmp"))
 
 
-def test_a_write_that_was_short_is_not_published(
+def test_the_journal_knows_of_a_connection_before_its_id_is_there(
     layout: Layout, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    publisher.set_id("first")
-    real = os.write
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "write", lambda descriptor, data: real(descriptor, data[:2]))
-        publisher.set_id("second")
-        assert layout.ws_id.read_bytes() == b"first"
-        json.loads(layout.state.read_bytes())
-    publisher.flush()
-    assert layout.ws_id.read_bytes() == b"second"
+    known: list[list[str]] = []
+    real = Path.replace
+
+    def watched(self: Path, target: Path) -> Path:
+        if target == layout.ws_id:
+            known.append(kinds(layout))
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "replace", watched)
+    publisher.connected("abc", NOW_S)
+    assert known == [["connected"]]
+
+
+def test_the_id_of_a_lost_connection_is_gone_before_the_journal_knows(
+    layout: Layout, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publisher.connected("abc", NOW_S)
+    known: list[list[str]] = []
+    real = Path.unlink
+
+    def watched(self: Path, missing_ok: bool = False) -> None:
+        if self == layout.ws_id:
+            known.append(kinds(layout))
+        real(self, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", watched)
+    publisher.lost("abc", RESET, NOW_S)
+    assert known == [["connected"]]
 
 
 def test_a_state_that_has_not_changed_is_not_written_again(layout: Layout, publisher: Publisher) -> None:
-    publisher.flush()
+    publisher.tick(NOTHING, 0)
     inode = layout.state.stat().st_ino
-    publisher.flush()
+    publisher.tick(NOTHING, 0)
     assert layout.state.stat().st_ino == inode
-    publisher.state.events = 1
-    publisher.flush()
+    publisher.tick(Progress(1, 10, None, 0), 0)
     assert layout.state.stat().st_ino != inode
 
 
-def test_a_trap_in_place_of_the_temporary_file_is_removed_not_followed(layout: Layout, publisher: Publisher) -> None:
-    victim = layout.directory / "victim"
-    victim.write_bytes(b"mine")
-    layout.ws_id.with_name("videodb_ws_id.tmp").symlink_to(victim)
-    publisher.set_id("abc")
-    assert victim.read_bytes() == b"mine"
-    assert layout.ws_id.read_bytes() == b"abc"
-    assert not layout.ws_id.is_symlink()
+def test_a_directory_that_was_made_anew_gets_every_file_again(layout: Layout, publisher: Publisher) -> None:
+    publisher.connected("abc", NOW_S)
+    for name in ALL:
+        getattr(layout, name).unlink()
+    publisher.restore()
+    assert (read_ws_id(layout), read_pid(layout), published(layout).ws_id) == ("abc", os.getpid(), "abc")
+    publisher.lost("abc", RESET, NOW_S)
+    assert kinds(layout) == ["lost"]
+
+
+def test_a_directory_that_is_somebody_else_s_is_left_alone(layout: Layout, publisher: Publisher) -> None:
+    publisher.connected("abc", NOW_S)
+    before = {name: getattr(layout, name).read_bytes() for name in ALL}
+    publisher.release()
+    publisher.stopping()
+    publisher.stopped(None, NOTHING, 0, NOW_S)
+    assert {name: getattr(layout, name).read_bytes() for name in ALL} == before
 
 
 # -- trouble ---------------------------------------------------------------------------------------------------------
@@ -147,101 +282,79 @@ def test_a_trap_in_place_of_the_temporary_file_is_removed_not_followed(layout: L
 
 def test_what_could_not_be_written_is_tried_again(layout: Layout, publisher: Publisher, said: list[str]) -> None:
     obstacle = obstruct(layout.ws_id)
-    publisher.set_id("abc")
+    publisher.connected("abc", NOW_S)
     assert not layout.ws_id.exists()
     assert "cannot write" in said[0]
     assert "videodb_ws_id" in said[0]
     obstacle.rmdir()
     publisher.flush()
     assert layout.ws_id.read_bytes() == b"abc"
-    assert read_state(layout) == State(pid=4711, ws_id="abc")
+    assert published(layout).ws_id == "abc"
 
 
 def test_only_the_last_wish_counts(layout: Layout, publisher: Publisher) -> None:
     obstacle = obstruct(layout.ws_id)
-    publisher.set_id("abc")
-    publisher.set_id(None)
+    publisher.connected("abc", NOW_S)
+    publisher.lost("abc", RESET, NOW_S)
     obstacle.rmdir()
     publisher.flush()
     assert not layout.ws_id.exists()
 
 
-def test_trouble_is_said_once_a_minute(layout: Layout, publisher: Publisher, times: Times, said: list[str]) -> None:
+def test_trouble_is_said_once_a_minute(layout: Layout, publisher: Publisher, clock: Clock, said: list[str]) -> None:
     obstruct(layout.state)
     for second in range(120):
-        times.now_s = 100.0 + second
-        publisher.state.events = second
-        publisher.flush()
+        publisher.tick(Progress(second + 1, 0, None, 0), 0)
+        clock.sleep(1.0)
     assert len(said) == 2
-    times.now_s = 100.0 + 120
-    publisher.flush()
+    publisher.tick(NOTHING, 1)
     assert len(said) == 3
 
 
-def refuse_writes_to(path: Path, patch: pytest.MonkeyPatch) -> None:
-    real = os.write
+def refuse_writes_to(path: Path, patch: pytest.MonkeyPatch, *, but: bool = False) -> None:
+    """Have no room for the file that is at `path` now; `but`: for all others."""
+    real, refused = os.write, path.stat()
 
     def full(descriptor: int, data: bytes) -> int:
-        if os.path.samestat(os.fstat(descriptor), path.stat()):
+        if os.path.samestat(os.fstat(descriptor), refused) is not but:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return real(descriptor, data)
 
     patch.setattr(os, "write", full)
 
 
-def test_the_id_of_a_lost_connection_goes_though_the_journal_is_full(
+def test_a_full_journal_keeps_neither_an_id_nor_a_stop_back(
     layout: Layout, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    publisher.set_id("abc")
     refuse_writes_to(layout.journal, monkeypatch)
-    publisher.record("lost", NOW_S, "abc", reason="disk full")
-    publisher.set_id(None)
+    publisher.connected("abc", NOW_S)
+    assert read_ws_id(layout) == "abc"
+    publisher.lost("abc", RESET, NOW_S)
     assert not layout.ws_id.exists()
-    publisher.close()
+    publisher.stopping()
+    publisher.stopped(None, NOTHING, 0, NOW_S)
+    assert published(layout).phase == "stopped"
+    assert journal(layout) == []
 
 
-def test_a_stop_leaves_no_id_and_a_stopped_state_though_the_journal_is_full(
-    layout: Layout, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    publisher.set_id("abc")
-    refuse_writes_to(layout.journal, monkeypatch)
-    publisher.record("stopped", NOW_S, None)
-    publisher.state.phase = "stopped"
-    publisher.set_id(None)
-    publisher.close()
-    assert not layout.ws_id.exists()
-    published = read_state(layout)
-    assert published is not None
-    assert published.phase == "stopped"
-
-
-def test_a_file_that_cannot_be_replaced_does_not_stop_the_journal(layout: Layout, publisher: Publisher) -> None:
+def test_a_state_that_cannot_be_replaced_does_not_stop_the_journal(layout: Layout, publisher: Publisher) -> None:
     obstruct(layout.state)
-    publisher.state.events = 1
-    publisher.record("connected", NOW_S, "abc")
-    publisher.flush()
-    assert journal(layout)[0]["event"] == "connected"
+    publisher.connected("abc", NOW_S)
+    assert kinds(layout) == ["connected"]
 
 
 def test_trouble_with_the_id_file_is_not_blamed_on_the_journal(
     layout: Layout, publisher: Publisher, said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, journal_file = os.write, layout.journal.stat()
-
-    def full(descriptor: int, data: bytes) -> int:
-        if os.path.samestat(os.fstat(descriptor), journal_file):
-            return real(descriptor, data)
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(os, "write", full)
-    publisher.set_id("abc")
+    refuse_writes_to(layout.journal, monkeypatch, but=True)
+    publisher.connected("abc", NOW_S)
     assert "videodb_ws_id" in said[0]
 
 
 def test_a_directory_that_takes_no_pid_ends_the_start(layout: Layout) -> None:
     obstruct(layout.pid)
-    with pytest.raises(DirectoryUnusable, match="videodb_ws_pid"):
-        Publisher(layout, State(pid=1), shared=False).open()
+    with pytest.raises(DirectoryUnusable, match="videodb_ws_pid:"):
+        closed(layout).open()
 
 
 def test_a_full_disk_at_the_start_is_said_with_a_name(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,83 +362,5 @@ def test_a_full_disk_at_the_start_is_said_with_a_name(layout: Layout, monkeypatc
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "write", full)
-    with pytest.raises(DirectoryUnusable, match=f"^{layout.directory}.*No space left"):
-        Publisher(layout, State(pid=1), shared=False).open()
-
-
-# -- the journal -----------------------------------------------------------------------------------------------------
-
-
-def test_a_record_is_one_stamped_line_without_what_is_not_known(layout: Layout, publisher: Publisher) -> None:
-    publisher.record("connected", NOW_S, "abc", previous_ws_id=None)
-    publisher.record("lost", NOW_S + 1, "abc", reason="a\nb", close_code=1006)
-    publisher.record("repaired", NOW_S + 2, None, detail="x")
-    publisher.flush()
-    assert layout.journal.read_bytes().splitlines() == [
-        b'{"ts":"2026-03-02T10:15:30.123Z","unix_ts":1772446530.123,"event":"connected","ws_id":"abc"}',
-        b'{"ts":"2026-03-02T10:15:31.123Z","unix_ts":1772446531.123,"event":"lost","ws_id":"abc","reason":"a\\nb",'
-        b'"close_code":1006}',
-        b'{"ts":"2026-03-02T10:15:32.123Z","unix_ts":1772446532.123,"event":"repaired","ws_id":null,"detail":"x"}',
-    ]
-
-
-def test_the_journal_goes_on_behind_what_it_holds(layout: Layout) -> None:
-    layout.journal.write_bytes(b'{"event":"old"}\n')
-    publisher = Publisher(layout, State(pid=1), shared=False)
-    publisher.open()
-    publisher.record("connected", NOW_S, "abc")
-    publisher.flush()
-    assert [record["event"] for record in journal(layout)] == ["old", "connected"]
-
-
-def test_a_record_that_a_crash_cut_short_gets_a_line_of_its_own(layout: Layout) -> None:
-    layout.journal.write_bytes(b'{"event":"old"}\n{"even')
-    publisher = Publisher(layout, State(pid=1), shared=False)
-    publisher.open()
-    publisher.record("connected", NOW_S, "abc")
-    publisher.flush()
-    first, torn, last = layout.journal.read_bytes().splitlines()
-    assert (json.loads(first)["event"], torn, json.loads(last)["event"]) == ("old", b'{"even', "connected")
-
-
-def test_records_wait_in_order_while_the_journal_cannot_be_written(
-    layout: Layout, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real = os.write
-    results: list[int | None] = [5, None]  # half a record, then no more
-
-    def failing(descriptor: int, data: bytes) -> int:
-        if not os.path.samestat(os.fstat(descriptor), layout.journal.stat()):
-            return real(descriptor, data)
-        size = results.pop(0) if results else None
-        if size is None:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return real(descriptor, data[:size])
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "write", failing)
-        for n in range(5):
-            publisher.record("lost", NOW_S, "abc", reason=str(n))
-    publisher.flush()
-    assert [record["reason"] for record in journal(layout)] == list("01234")
-
-
-def test_records_that_wait_are_bounded(layout: Layout, publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(state_module, "_MAX_WAITING_RECORDS", 3)
-    with monkeypatch.context() as patch:
-        refuse_writes_to(layout.journal, patch)
-        for n in range(9):
-            publisher.record("lost", NOW_S, "abc", reason=str(n))
-    publisher.flush()
-    assert [record["reason"] for record in journal(layout)] == list("012")
-
-
-def test_the_last_word_takes_the_pid_file_away(layout: Layout, publisher: Publisher) -> None:
-    assert read_pid(layout) == 4711
-    publisher.state.phase = "stopped"
-    publisher.close()
-    assert read_pid(layout) is None
-    assert not layout.pid.exists()
-    published = read_state(layout)
-    assert published is not None
-    assert published.phase == "stopped"
+    with pytest.raises(DirectoryUnusable, match=f"^{layout.pid}.*No space left"):
+        closed(layout).open()

@@ -1,4 +1,4 @@
-"""A tail that a crash tore off is mended or moved aside; nothing before it is touched."""
+"""A tail that a crash tore off is mended or moved to a file of its own; nothing before it is touched."""
 
 import json
 import os
@@ -48,7 +48,7 @@ def _fast_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_file_cut_anywhere_keeps_its_whole_lines_and_loses_no_byte(
     layout: Layout, cut: int, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(repair, "_BLOCK", block)
+    monkeypatch.setattr(repair, "_BLOCK_BYTES", block)
     layout.events.write_bytes(FILE[:cut])
     kept = FILE[:cut].rfind(b"\n") + 1
     fragment = FILE[kept:cut]
@@ -93,7 +93,7 @@ def test_a_long_event_that_only_lacks_its_newline_becomes_a_line(layout: Layout,
 @pytest.mark.parametrize(
     "fragment", [b"null", b"1", b"[]", b'"a"', b"\x00" * 4096, b"\xff", b" ", b"{}{}", b'{"a":1}\x00']
 )
-def test_a_tail_that_is_no_event_is_set_aside(layout: Layout, fragment: bytes) -> None:
+def test_a_tail_that_is_no_event_is_moved_to_a_file_of_its_own(layout: Layout, fragment: bytes) -> None:
     layout.events.write_bytes(FILE + fragment)
     mend(layout)
     assert layout.events.read_bytes() == FILE

@@ -1,4 +1,4 @@
-"""Rotation: generations are set aside by rename, compressed one late, bounded; no line is lost or doubled by it."""
+"""Rotation: generations are rotated away by rename, compressed one late, bounded; no line is lost or doubled by it."""
 
 from __future__ import annotations
 
@@ -54,11 +54,11 @@ def rotation(layout: Layout, *, keep: int = 10, gzipped: bool = False) -> Genera
     return Generations(layout, Rotation(rotate_size_bytes=1, rotate_keep=keep, rotate_gzip=gzipped))
 
 
-def aside(layout: Layout, subject: Generations, count: int, now_s: float = NOW_S) -> list[Path]:
+def rotated(layout: Layout, subject: Generations, count: int, now_s: float = NOW_S) -> list[Path]:
     paths = []
     for number in range(count):
         layout.events.write_bytes(b'{"n":%d}\n' % number)
-        paths.append(layout.generation(subject.set_aside(now_s + number)))
+        paths.append(layout.generation(subject.rotate(now_s + number)))
     return paths
 
 
@@ -72,7 +72,7 @@ def test_a_file_is_due_when_it_has_the_size(layout: Layout) -> None:
 
 
 def test_the_name_is_the_utc_time_with_milliseconds(layout: Layout) -> None:
-    (path,) = aside(layout, rotation(layout), 1)
+    (path,) = rotated(layout, rotation(layout), 1)
     assert path.name == "videodb_events.20260302T101530.123Z.jsonl"
     assert not layout.events.exists()
 
@@ -81,20 +81,20 @@ def test_the_name_is_the_utc_time_with_milliseconds(layout: Layout) -> None:
 def test_a_name_that_is_taken_is_never_replaced(layout: Layout, taken: str) -> None:
     first = layout.directory / f"videodb_events.20260302T101530.123Z.{taken}"
     first.write_bytes(b"theirs")
-    (path,) = aside(layout, rotation(layout), 1)
+    (path,) = rotated(layout, rotation(layout), 1)
     assert path.name == "videodb_events.20260302T101530.124Z.jsonl"
     assert first.read_bytes() == b"theirs"
 
 
 def test_names_come_in_order_also_after_the_clock_was_set_back(layout: Layout) -> None:
     subject = rotation(layout)
-    paths = [*aside(layout, subject, 2, NOW_S), *aside(layout, subject, 2, NOW_S - 3600)]
+    paths = [*rotated(layout, subject, 2, NOW_S), *rotated(layout, subject, 2, NOW_S - 3600)]
     assert sorted(paths) == paths
 
 
 def test_all_but_the_newest_are_compressed_and_privately(layout: Layout) -> None:
     subject = rotation(layout, gzipped=True)
-    paths = aside(layout, subject, 3)
+    paths = rotated(layout, subject, 3)
     subject.tidy()
     assert generations(layout) == [*(path.with_name(path.name + ".gz") for path in paths[:2]), paths[2]]
     assert [content(path) for path in generations(layout)] == [b'{"n":0}\n', b'{"n":1}\n', b'{"n":2}\n']
@@ -103,7 +103,7 @@ def test_all_but_the_newest_are_compressed_and_privately(layout: Layout) -> None
 
 def test_the_oldest_go_when_there_are_more_than_are_kept(layout: Layout) -> None:
     subject = rotation(layout, keep=2, gzipped=True)
-    aside(layout, subject, 5)
+    rotated(layout, subject, 5)
     subject.tidy()
     assert [content(path) for path in generations(layout)] == [b'{"n":3}\n', b'{"n":4}\n']
 
@@ -117,7 +117,7 @@ def test_other_files_are_left_alone(layout: Layout) -> None:
     for name in others:
         (layout.directory / name).write_bytes(b"x")
     subject = rotation(layout, keep=0, gzipped=True)
-    aside(layout, subject, 3)
+    rotated(layout, subject, 3)
     subject.tidy()
     assert {path.name for path in layout.directory.iterdir()} == others
 
@@ -125,7 +125,7 @@ def test_other_files_are_left_alone(layout: Layout) -> None:
 @pytest.mark.parametrize("left", ["half a copy", "both forms"])
 def test_what_a_crash_left_is_cleaned_up_and_nothing_is_lost(layout: Layout, left: str) -> None:
     subject = rotation(layout, gzipped=True)
-    old, new = aside(layout, subject, 2)
+    old, new = rotated(layout, subject, 2)
     packed = old.with_name(old.name + ".gz")
     if left == "half a copy":
         old.with_name(old.name + ".gz.tmp").write_bytes(gzip.compress(old.read_bytes())[:9])
@@ -146,7 +146,7 @@ async def recorded(layout: Layout, lines: list[bytes], limit: int, turn: Callabl
     return [content(path) for path in [*generations(layout), layout.events]]
 
 
-async def test_a_file_is_set_aside_between_two_lines(layout: Layout) -> None:
+async def test_a_file_is_rotated_between_two_lines(layout: Layout) -> None:
     lines = [b'{"n":%d,"pad":"%s"}\n' % (number, b"x" * number) for number in range(100)]
     files = await recorded(layout, lines, 500, Sink.flush)
     assert b"".join(files) == b"".join(lines)

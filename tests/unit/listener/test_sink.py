@@ -407,18 +407,18 @@ async def test_a_file_that_cannot_be_emptied_is_a_failure_of_the_sink(
         await opened.sink.close()
 
 
-async def test_a_file_that_was_set_aside_is_not_emptied(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_file_that_was_renamed_is_not_emptied(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     layout.events.write_bytes(b'{"old":1}\n')
     opened = Opened(layout, held=True)
-    aside = layout.events.rename(layout.directory / "aside")
+    moved = layout.events.rename(layout.directory / "moved")
 
     def full(*_: object, **__: object) -> int:
         raise DirectoryUnusable("no room", fix="make room")
 
-    monkeypatch.setattr("videodb_listen.listener.events_file.open_file", full)
+    monkeypatch.setattr("videodb_listen.listener.events_file.open_private", full)
     with pytest.raises(SinkError, match="belongs to another file, or to none"):
         opened.sink.clear()
-    assert aside.read_bytes() == b'{"old":1}\n'
+    assert moved.read_bytes() == b'{"old":1}\n'
     with pytest.raises(SinkError):
         await opened.sink.close()
 

@@ -5,14 +5,12 @@ import fcntl
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
 from videodb_listen.listener import stdio
-from videodb_listen.listener.stdio import LineWriter, Stdout, WriterHandler, occupy_standard_descriptors
+from videodb_listen.listener.stdio import LineWriter, Stdout, WriterHandler
 
 LIMIT_S = 10.0
 LINE = b'{"ts":"2026-03-02T10:15:30.123Z","unix_ts":1772446530.123,"channel":"c","data":{"text":"hi"}}\n'
@@ -295,23 +293,3 @@ def test_a_log_record_is_a_line_and_is_dropped_rather_than_waited_for(pipe: Pipe
     assert writer.dropped > 0
     pipe.nobody_reads()
     writer.close(LIMIT_S)
-
-
-# -- descriptors -------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("closed", [[0], [1], [2], [0, 1, 2], [1, 2], []])
-def test_closed_standard_descriptors_are_occupied(
-    in_child: Callable[[Callable[[], Any]], Any], closed: list[int], tmp_path: Path
-) -> None:
-    def work() -> list[Any]:
-        for number in (0, 1, 2):
-            os.dup2(os.open(tmp_path / "inherited", os.O_RDWR | os.O_CREAT), number)
-        for number in closed:
-            os.close(number)
-        occupy_standard_descriptors()
-        null = Path(os.devnull).stat()
-        mine = [os.path.samestat(os.fstat(number), null) for number in (0, 1, 2)]
-        return [mine, os.open(tmp_path / "next", os.O_RDWR | os.O_CREAT) > 2]
-
-    assert in_child(work) == [[number in closed for number in (0, 1, 2)], True]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from videodb_listen.errors import ConfigurationError, DirectoryUnusable
 from videodb_listen.reader.cursor import Cursor
 from videodb_listen.reader.history import Place
+from videodb_listen.system import locks
 
 
 def test_a_new_one_stands_at_the_beginning(tmp_path: Path) -> None:
@@ -68,18 +68,10 @@ def test_a_directory_of_cursors_that_others_may_have_made_is_refused(tmp_path: P
 
 
 def test_two_readers_of_one_name_take_turns(tmp_path: Path) -> None:
-    order: list[str] = []
-    inside = threading.Event()
-
-    def second() -> None:
-        inside.wait(10)
-        with Cursor(tmp_path, "a").held():
-            order.append("second")
-
-    thread = threading.Thread(target=second, daemon=True)
-    thread.start()
-    with Cursor(tmp_path, "a").held(), Cursor(tmp_path, "another").held():
-        inside.set()
-        order.append("first")
-    thread.join()
-    assert order == ["first", "second"]
+    lock, other = tmp_path / "cursors" / "a.lock", tmp_path / "cursors" / "b.lock"
+    with Cursor(tmp_path, "a").held():
+        assert locks.is_taken(lock)
+        with Cursor(tmp_path, "b").held():
+            assert locks.is_taken(other)
+        assert not locks.is_taken(other)
+    assert not locks.is_taken(lock)

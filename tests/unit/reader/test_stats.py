@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from videodb_listen.line import encode_line
 from videodb_listen.reader import query
 from videodb_listen.reader.history import History
-from videodb_listen.reader.journal import Gap, Journal, gap_of, read_journal
+from videodb_listen.reader.journal import Gap
 from videodb_listen.reader.query import Where
-from videodb_listen.reader.seek import Run
+from videodb_listen.reader.run import Run
 from videodb_listen.reader.stats import Amount, Stats, measure, ranked, state_of
 
 NOW_S = 1772446530.0
@@ -130,6 +130,18 @@ def test_the_most_frequent_comes_first_and_equals_by_name() -> None:
     assert [name for name, _ in ranked(stats.channels)] == ["b", "c", "a"]
 
 
+def test_as_a_dictionary_it_has_shares_and_labels_and_the_most_frequent_first() -> None:
+    mic = {"channel": "transcript", "rtstream_id": "r", "rtstream_name": "mic"}
+    stats = counted(line(mic), line(mic, NOW_S + 60), line({"channel": "alert"}))
+    stats.gaps = [Gap(1.0, 2.0, None, None)]
+    said = stats.as_dict()
+    assert json.loads(json.dumps(said)) == said
+    assert [(one["channel"], one["share"]) for one in said["channels"]] == [("transcript", 0.6667), ("alert", 0.3333)]
+    assert [(one["stream"], one["name"], one["rate_per_minute"]) for one in said["streams"]] == [("r", "mic", 2.0)]
+    assert (said["sessions"], said["gaps"]["count"], said["damaged_lines"]) == ([], 1, 0)
+    assert Stats().as_dict()["channels"] == []
+
+
 # -- laws --
 
 events = st.fixed_dictionaries(
@@ -229,63 +241,3 @@ def test_a_file_that_is_cleared_meanwhile_is_counted_anew(directory: Path) -> No
         return True
 
     assert measure(History(directory), Where(cleared_at_the_last)) == counted(*RECORD[:6], new)
-
-
-# -- the journal --
-
-
-def gap(begin: object, end: object, **more: Any) -> dict[str, Any]:
-    return {"event": "gap", "from_unix_ts": begin, "to_unix_ts": end, **more}
-
-
-@pytest.mark.parametrize(
-    ("record", "expected"),
-    [
-        (gap(1.0, 3.5, old_ws_id="a", new_ws_id="b"), Gap(1.0, 3.5, "a", "b")),
-        (gap(1, 3), Gap(1.0, 3.0, None, None)),
-        (gap(1.0, 3.0, old_ws_id=5), Gap(1.0, 3.0, None, None)),
-        (gap(None, 3.0), None),
-        (gap("soon", 3.0), None),
-        ({"event": "gap"}, None),
-        ({"event": "lost", "from_unix_ts": 1.0, "to_unix_ts": 2.0}, None),
-        ({}, None),
-    ],
-)
-def test_a_gap_has_two_ends(record: dict[str, Any], expected: Gap | None) -> None:
-    assert gap_of(record) == expected
-
-
-def test_a_gap_lasts_no_negative_time_after_a_clock_was_set_back() -> None:
-    assert Gap(10.0, 12.5, None, None).duration_s == 2.5
-    assert Gap(10.0, 3.0, None, None).duration_s == 0.0
-
-
-@pytest.mark.parametrize(
-    ("since", "until", "touched"),
-    [
-        (None, None, True),
-        (10.0, 20.0, True),
-        (15.0, 16.0, True),
-        (20.0, None, True),
-        (20.1, None, False),
-        (None, 10.0, False),
-        (None, 10.1, True),
-    ],
-)
-def test_a_gap_touches_a_time_when_any_of_it_lies_there(
-    since: float | None, until: float | None, touched: bool
-) -> None:
-    assert Gap(10.0, 20.0, None, None).touches(since, until) is touched
-
-
-def test_every_kind_of_record_is_counted_and_a_torn_one_is_passed_over(tmp_path: Path) -> None:
-    journal = tmp_path / "videodb_ws_connections.jsonl"
-    records = [{"event": "connected"}, gap(1.0, 2.0), {"event": "recovered"}, gap(3.0, None), {"event": ["?"]}, {}]
-    journal.write_bytes(b"".join(json.dumps(record).encode() + b"\n" for record in records) + b'{"event":"ga\n{"half')
-    found = read_journal(journal)
-    assert found.gaps == [Gap(1.0, 2.0, None, None)]
-    assert found.counts == {"connected": 1, "gap": 2, "recovered": 1, "['?']": 1, "None": 1}
-
-
-def test_no_journal_is_an_empty_one(tmp_path: Path) -> None:
-    assert read_journal(tmp_path / "videodb_ws_connections.jsonl") == Journal.of([]) == Journal()

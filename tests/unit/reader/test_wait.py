@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from videodb_listen.reader import query
-from videodb_listen.reader.query import ANY, Where, select
+from videodb_listen.reader.query import Where, event, select
 from videodb_listen.reader.wait import Awaited
 
 NOTHING = None
@@ -25,101 +25,113 @@ def speech(text: str) -> dict[str, Any]:
 
 A, B = "cap-a", "cap-b"
 
-CASES: dict[str, tuple[Awaited, list[dict[str, Any]], list[dict[str, Any]], tuple[int, bool] | None]] = {
+CASES: dict[str, tuple[Where, list[dict[str, Any]], list[dict[str, Any]], tuple[int, bool] | None]] = {
     "it is there": (
-        Awaited(["capture_session.active"], ANY),
+        event("capture_session.active"),
         [session("created", A), session("active", A)],
         [],
         (1, False),
     ),
-    "it comes": (Awaited(["capture_session.active"], ANY), [session("created", A)], [session("active", A)], (1, False)),
+    "it comes": (event("capture_session.active"), [session("created", A)], [session("active", A)], (1, False)),
     "only an older session has it": (
-        Awaited(["capture_session.active"], ANY),
+        event("capture_session.active"),
         [session("active", A), session("created", B)],
         [session("stopped", A)],
         NOTHING,
     ),
     "the newest session gets it later": (
-        Awaited(["capture_session.active"], ANY),
+        event("capture_session.active"),
         [session("active", A), session("created", B)],
         [session("active", B)],
         (2, False),
     ),
     "a session that begins while we wait is the newest": (
-        Awaited(["capture_session.active"], ANY),
+        event("capture_session.active"),
         [session("created", A)],
         [session("created", B), session("active", A), session("active", B)],
         (3, False),
     ),
     "the one that was the newest when it came": (
-        Awaited(["capture_session.exported"], ANY),
+        event("capture_session.exported"),
         [session("created", A)],
         [session("exported", A), session("created", B)],
         (1, False),
     ),
     "a named session, though it is old": (
-        Awaited(["capture_session.active"], ANY, A),
+        event("capture_session.active") & query.session(A),
         [session("active", A), session("created", B)],
         [],
         (0, False),
     ),
+    "either of two named sessions": (
+        event("capture_session.active") & query.session(A, B),
+        [session("created", A), session("created", B), session("active", A)],
+        [],
+        (2, False),
+    ),
+    "a named session fails, though it is old": (
+        event("capture_session.active") & (query.session(A) | query.stream("rts-1")),
+        [session("created", A), session("failed", A), session("created", B)],
+        [],
+        (1, True),
+    ),
     "the newest session fails": (
-        Awaited(["capture_session.exported"], ANY),
+        event("capture_session.exported"),
         [session("created", A)],
         [session("failed", A)],
         (1, True),
     ),
     "an older session fails": (
-        Awaited(["capture_session.exported"], ANY),
+        event("capture_session.exported"),
         [session("created", A), session("failed", A), session("created", B)],
         [],
         NOTHING,
     ),
     "a failure is what was waited for": (
-        Awaited(["capture_session.failed"], ANY),
+        event("capture_session.failed"),
         [session("created", A), session("failed", A)],
         [],
         (1, False),
     ),
     "it had come before the failure": (
-        Awaited(["capture_session.active"], ANY),
+        event("capture_session.active"),
         [session("active", A), session("failed", A)],
         [],
         (0, False),
     ),
     "an event without a session belongs to the newest": (
-        Awaited(["capture_session.exported"], ANY),
+        event("capture_session.exported"),
         [session("created", A), session("exported")],
         [],
         (1, False),
     ),
     "any of several": (
-        Awaited(["capture_session.exported", "alert"], ANY),
+        event("capture_session.exported", "alert"),
         [session("created", A)],
         [{"channel": "alert"}, session("exported", A)],
         (1, False),
     ),
-    "a channel": (Awaited(["transcript"], ANY), [speech("hello")], [], (0, False)),
+    "a channel": (event("transcript"), [speech("hello")], [], (0, False)),
     "a channel and a filter": (
-        Awaited(["transcript"], query.grep("budget")),
+        event("transcript") & query.grep("budget"),
         [speech("hello")],
         [speech("the budget")],
         (1, False),
     ),
     "a filter alone": (
-        Awaited([], query.channel("transcript") & query.grep("budget")),
+        query.channel("transcript") & query.grep("budget"),
         [speech("hello"), session("created", A)],
         [speech("the budget")],
         (2, False),
     ),
     "a failure is nothing to who waits for words": (
-        Awaited(["transcript"], ANY),
+        event("transcript"),
         [session("created", A), session("failed", A)],
         [],
         NOTHING,
     ),
     "a name under which the channel is also sent": (
-        Awaited(["visual_index"], ANY),
+        event("visual_index"),
         [{"channel": "scene_index"}],
         [],
         (0, False),
@@ -127,22 +139,21 @@ CASES: dict[str, tuple[Awaited, list[dict[str, Any]], list[dict[str, Any]], tupl
 }
 
 
-def fed(awaited: Awaited, there: list[dict[str, Any]], coming: list[dict[str, Any]], needed: Where) -> Any:
-    """Feed what `needed` lets through; the number of the event of the verdict, and whether it is a failure."""
+def fed(where: Where, there: list[dict[str, Any]], coming: list[dict[str, Any]], *, all_lines: bool) -> Any:
+    """Feed what is needed, or all; the number of the event of the verdict, and whether it is a failure."""
+    awaited = Awaited(where)
     for events, first, live in ((there, 0, False), (coming, len(there), True)):
         data = b"".join(json.dumps({"i": first + n, **event}).encode() + b"\n" for n, event in enumerate(events))
-        for line, event in select(data, needed, lambda line: pytest.fail(str(line))):
-            awaited.take(line, event, live=live)
+        for line, found in select(
+            data, query.ANY if all_lines else awaited.needed, lambda line: pytest.fail(str(line))
+        ):
+            awaited.take(line, found, live=live)
     verdict = awaited.verdict
     return None if verdict is None else (json.loads(verdict.line)["i"], verdict.failed)
 
 
+@pytest.mark.parametrize("all_lines", [False, True])
 @pytest.mark.parametrize("case", CASES)
-def test_the_verdict(case: str) -> None:
-    awaited, there, coming, expected = CASES[case]
-    assert fed(awaited, there, coming, awaited.needed) == expected
-
-
-def test_a_session_filter_and_a_session_mean_the_same() -> None:
-    there = [session("active", A), session("created", B)]
-    assert fed(Awaited(["capture_session.active"], query.session(A), A), there, [], ANY) == (0, False)
+def test_the_verdict(case: str, all_lines: bool) -> None:
+    where, there, coming, expected = CASES[case]
+    assert fed(where, there, coming, all_lines=all_lines) == expected

@@ -10,7 +10,8 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosedError, ConnectionClosedOK
 from websockets.frames import Close
 
-from videodb_listen.realtime.by_websockets import Connection, Ended, _describe
+from videodb_listen.realtime import Connection, Ended
+from videodb_listen.realtime.by_websockets import WebsocketsConnection, _describe
 from videodb_listen.settings import Link
 from videodb_listen.text import Secrets
 
@@ -34,7 +35,7 @@ class Silent:
 
 
 def connection(socket: Silent) -> Connection:
-    return Connection(cast(ClientConnection, socket), "id=", Link(), Secrets())
+    return WebsocketsConnection(cast(ClientConnection, socket), "id=", Link(), Secrets())
 
 
 async def test_a_connection_without_a_pong_is_cut() -> None:
@@ -57,7 +58,7 @@ async def test_a_close_that_cannot_be_sent_is_given_up_after_the_drain() -> None
             await asyncio.get_running_loop().create_future()
 
     socket = Full()
-    subject = Connection(cast(ClientConnection, socket), "id=", Link(drain_s=0.01), Secrets())
+    subject = WebsocketsConnection(cast(ClientConnection, socket), "id=", Link(drain_s=0.01), Secrets())
     assert not await subject.close()
     assert socket.aborted
 

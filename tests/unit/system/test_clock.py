@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from videodb_listen.system.clock import Clock, Reminder
+from support.clock import Clock as Seconds
+from videodb_listen.system.clock import LOOK_AGAIN_S, Clock, Deadline, Reminder, nap, until
 
 
 class Times:
@@ -80,3 +81,77 @@ def test_what_lasts_is_said_once_a_minute_and_at_once_when_it_comes_back() -> No
     lasting.append(reminder.lasts)
     assert lasting == [False, True, False]
     assert reminder.due()
+
+
+# -- waiting
+
+
+@pytest.mark.parametrize(
+    ("timeout_s", "passed_s", "left_s", "passed"),
+    [
+        (5.0, 0.0, 5.0, False),
+        (5.0, 4.0, 1.0, False),
+        (5.0, 5.0, 0.0, True),
+        (5.0, 9.0, 0.0, True),
+        (0.0, 0.0, 0.0, True),
+    ],
+)
+def test_a_deadline_comes_nearer_and_stays_passed(
+    timeout_s: float, passed_s: float, left_s: float, passed: bool
+) -> None:
+    seconds = Seconds()
+    deadline = Deadline(timeout_s, seconds)
+    seconds.sleep(passed_s)
+    assert (deadline.left_s, deadline.passed) == (left_s, passed)
+
+
+def test_no_deadline_never_passes() -> None:
+    seconds = Seconds()
+    deadline = Deadline(None, seconds)
+    seconds.sleep(1e9)
+    assert not deadline.passed
+    assert deadline.left_s == float("inf")
+
+
+def test_what_is_there_at_once_is_not_waited_for() -> None:
+    seconds = Seconds()
+    assert until(lambda: "it", Deadline(0.0, seconds), seconds.sleep) == "it"
+    assert seconds.slept == []
+
+
+def test_waiting_ends_with_what_was_waited_for() -> None:
+    seconds = Seconds()
+    deadline = Deadline(10.0, seconds)
+    assert until(lambda: "it" if seconds.now_s >= 3 else None, deadline, lambda _: seconds.sleep(1.0)) == "it"
+    assert seconds.now_s == 3.0
+
+
+def test_after_the_deadline_there_is_one_more_look() -> None:
+    seconds, looked = Seconds(), []
+    deadline = Deadline(2.0, seconds)
+    assert until(lambda: looked.append(seconds.now_s), deadline, lambda _: seconds.sleep(1.5)) is None
+    assert looked == [0.0, 1.5, 3.0]
+
+
+def test_a_pause_is_told_how_long_it_may_be() -> None:
+    seconds = Seconds()
+    until(lambda: False, Deadline(2.0, seconds), seconds.sleep)
+    assert seconds.slept == [2.0]
+
+
+def test_what_a_look_raises_ends_the_waiting() -> None:
+    def look() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        until(look, Deadline(None))
+
+
+@pytest.mark.parametrize(("left_s", "slept_s"), [(float("inf"), LOOK_AGAIN_S), (0.0, 0.0), (0.001, 0.001)])
+def test_a_nap_is_short_and_not_longer_than_what_is_left(
+    left_s: float, slept_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr("time.sleep", slept.append)
+    nap(left_s)
+    assert slept == [slept_s]

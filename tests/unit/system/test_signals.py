@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from videodb_listen.system.signals import Stop, installed
+from videodb_listen.system.signals import SIGTERM, Stop, handled, installed
 
 HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -89,3 +89,11 @@ def test_asking_twice_is_hurrying() -> None:
     stop.ask()
     stop.ask()
     assert stop.hurried.is_set()
+
+
+async def test_a_signal_calls_its_action_only_within_the_block() -> None:
+    asked = asyncio.Event()
+    with handled({SIGTERM: asked.set}):
+        signal.raise_signal(SIGTERM)
+        await happens(asked)
+    assert signal.getsignal(SIGTERM) is signal.SIG_DFL

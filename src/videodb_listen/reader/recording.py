@@ -1,0 +1,214 @@
+"""What a listener has recorded: one object to read it all by, and three functions for who needs no object.
+
+Whoever reads goes through here: it knows which files there are, what the listener says of itself, and where its run
+began, so that nobody else has to bring these together.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from videodb_listen import presence
+from videodb_listen.environment import Environment, variables
+from videodb_listen.paths import Layout
+from videodb_listen.presence import Presence, State
+from videodb_listen.reader import query
+from videodb_listen.reader.blocks import Block, OnRestart, Reader, say_nothing
+from videodb_listen.reader.cursor import Cursor
+from videodb_listen.reader.following import Follow
+from videodb_listen.reader.history import History, Place
+from videodb_listen.reader.last import last_events
+from videodb_listen.reader.query import ANY, Found, Where, select
+from videodb_listen.reader.run import Run
+from videodb_listen.reader.seek import read_since
+from videodb_listen.reader.wait import Awaited, wait
+from videodb_listen.system.clock import Deadline, until
+
+if TYPE_CHECKING:  # what looks at a whole recording is imported when it is asked for: most commands do not
+    from videodb_listen.reader.journal import Journal
+    from videodb_listen.reader.stats import Stats
+    from videodb_listen.reader.verify import Report
+
+Source = str | os.PathLike[str]
+"""A state directory, whose rotated files are read as one with the events file, or one events file alone.
+
+What is not there yet is a file if its name has a suffix.
+"""
+
+
+class Recording:
+    """The recording in a state directory; or one events file alone, which has no listener, no journal and no run.
+
+    Nothing is opened before it is asked for, and nothing need be there yet. `since` is everywhere a time of receipt in
+    unix seconds, and None says what it means. Whatever reads raises OSError when a file cannot be read.
+    """
+
+    def __init__(self, source: Source | Layout) -> None:
+        self.history = History(source if isinstance(source, Layout) else Path(source))
+        self.layout = self.history.layout
+        self.directory = self.history.directory
+
+    def __repr__(self) -> str:
+        return f"<Recording {self.history.events}>"
+
+    # -- what is there now --
+
+    def reader(self, place: Place | None = None, *, on_restart: OnRestart = say_nothing) -> Reader:
+        """The lines from `place` on (None: all), a block at a time, to be closed."""
+        return Reader(self.history, place, on_restart=on_restart)
+
+    def blocks(self, since: float | None = None, *, on_restart: OnRestart = say_nothing) -> Iterator[Block]:
+        """Blocks that hold every line received since then (None: all), oldest first, and few others."""
+        run = self.run()
+        with self.reader(on_restart=on_restart) as reader:
+            yield from read_since(reader, run, since)
+
+    def events(self, where: Where = ANY, *, since: float | None = None) -> Iterator[dict[str, Any]]:
+        """The events that satisfy `where`, received since then (None: all), oldest first.
+
+        Lines that are no JSON objects are left out.
+        """
+        wanted = _since(since, where)
+        for block in self.blocks(since):
+            for _, event in select(block.data, wanted):
+                yield event
+
+    def last(self, count: int, where: Where = ANY, *, before: Place | None = None) -> list[Found]:
+        """The last `count` events before that place (None: the end) that satisfy `where`, oldest first."""
+        return last_events(self.history, before or self.history.end(), where, count)
+
+    def of_sessions(self, *ids: str) -> Where:
+        """The events of these capture sessions, and of their streams, which name none.
+
+        What is there now tells which streams those are.
+        """
+        named = query.session(*ids)
+        streams = query.streams_of((block.data for block in self.blocks()), *ids)
+        return named | query.stream(*streams) if streams else named
+
+    def stats(self, where: Where = ANY, *, since: float | None = None, until: float | None = None) -> Stats:
+        """How much of what satisfies `where`, received since then (None: all).
+
+        `until` (unix seconds, None: now) ends the time whose gaps are told; of the events `where` decides.
+        """
+        from videodb_listen.reader.stats import measure
+
+        stats = measure(self.history, _since(since, where), since_s=since, run=self.run())
+        stats.gaps = [gap for gap in self.journal().gaps if gap.touches(since, until)]
+        return stats
+
+    def verify(self) -> Report:
+        """Whether all of it can still be read. Looks at every byte."""
+        from videodb_listen.reader.verify import verify
+
+        return verify(self.history)
+
+    def journal(self) -> Journal:
+        """What the connection journal says of the past; nothing when there is none."""
+        from videodb_listen.reader.journal import Journal, read_journal
+
+        return Journal() if self.layout is None else read_journal(self.layout.journal)
+
+    # -- what comes --
+
+    def follow(self, where: Where = ANY, *, since: float | None = None, on_restart: OnRestart = say_nothing) -> Follow:
+        """The events that satisfy `where` as they come, for ever: to be looped over by `for` or by `async for`.
+
+        What came since then comes first; None: only what comes from now on. To be closed, or used as a context manager.
+        """
+        run, reader = self.run(), self.reader(on_restart=on_restart)
+        if since is not None:
+            return Follow(reader, _since(since, where), read_since(reader, run, since))
+        following = Follow(reader, where)
+        reader.jump(self.history.end())
+        return following
+
+    def wait(
+        self,
+        where: Where,
+        *,
+        since: float | Literal["start"] | None = None,
+        timeout_s: float | None = None,
+        on_found: Callable[[bytes, dict[str, Any]], None] = lambda _line, _event: None,
+    ) -> dict[str, Any]:
+        """The first event that satisfies `where`, waiting for it at most `timeout_s` seconds (None: for ever).
+
+        It was received since then; `start`: since the listener's start, None: from now on. A lifecycle name means the
+        newest session, unless `where` names one. `on_found` gets line and event at once: to stop watching the files can
+        take longer than all the rest.
+
+        Raises NotRunning when the event is not there and no listener runs, SessionFailed when that session failed,
+        TimedOut.
+        """
+        awaited = Awaited(where)
+        with self.follow(awaited.needed, since=self._started_s() if since == "start" else since) as following:
+            found = wait(following, awaited, timeout_s)
+            on_found(found.line, found.event)
+        return found.event
+
+    # -- who reads, and who writes --
+
+    def cursor(self, name: str) -> Cursor:
+        """How far whoever has this name has read. Raises ConfigurationError when it is no name."""
+        return Cursor(self.directory, name)
+
+    def state(self) -> State | None:
+        """What the listener published last, None when it published nothing."""
+        return None if self.layout is None else presence.read_state(self.layout)
+
+    def presence(self) -> Presence:
+        """Whether a listener runs, and in what state. Raises DirectoryUnusable when that cannot be told."""
+        now_s = time.time()
+        return presence.look(self.layout, now_s) if self.layout else Presence(self.directory, False, None, now_s)
+
+    def run(self) -> Run | None:
+        """Where the listener's last run began, None when it does not say."""
+        return Run.of(self.state())
+
+    def _started_s(self) -> float:
+        """When the listener started, or the last one did, in unix seconds; 0 when none says.
+
+        One that has just taken the lock needs a moment to say so.
+        """
+        until(self._has_published, Deadline(presence.PUBLISHED_WITHIN_S))
+        state = self.state()
+        return (state.started_unix_ts or 0.0) if state else 0.0
+
+    def _has_published(self) -> bool:
+        seen = self.presence()
+        return seen.state is not None or not seen.held
+
+
+def read_events(
+    source: Source | None = None, where: Where = ANY, *, since: float | None = None
+) -> Iterator[dict[str, Any]]:
+    """`Recording.events` of `source`; None is the directory that the environment names, else the default one."""
+    return _recording(source).events(where, since=since)
+
+
+def follow(source: Source | None = None, where: Where = ANY, *, since: float | None = None) -> Follow:
+    """`Recording.follow` of `source`; None is the directory that the environment names, else the default one."""
+    return _recording(source).follow(where, since=since)
+
+
+def wait_for(
+    where: Where,
+    source: Source | None = None,
+    *,
+    since: float | Literal["start"] | None = None,
+    timeout_s: float | None = None,
+) -> dict[str, Any]:
+    """`Recording.wait` in `source`; None is the directory that the environment names, else the default one."""
+    return _recording(source).wait(where, since=since, timeout_s=timeout_s)
+
+
+def _recording(source: Source | None) -> Recording:
+    return Recording(source or Environment(variables()).layout(None))
+
+
+def _since(since: float | None, where: Where) -> Where:
+    return where if since is None else query.since(since) & where

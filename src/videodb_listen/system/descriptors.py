@@ -1,0 +1,38 @@
+"""Open files by their number: the three that every program has, and which file a number stands for."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from pathlib import Path
+
+STDIN, STDOUT, STDERR = 0, 1, 2
+
+
+def occupy_standard() -> None:
+    """Put /dev/null where 0, 1 or 2 is closed: otherwise the next file opened gets that number, and our output."""
+    for number in (STDIN, STDOUT, STDERR):
+        try:
+            os.fstat(number)
+        except OSError:
+            descriptor = os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is this one
+            if descriptor != number:
+                os.dup2(descriptor, number)
+                os.close(descriptor)
+
+
+def is_named(descriptor: int, path: Path) -> bool | None:
+    """Whether `path` names the very file that is open; None when it names none, or we may not look.
+
+    False when the file was renamed, replaced or deleted. Raises OSError when nothing is open at `descriptor`.
+    """
+    ours = os.fstat(descriptor)
+    with contextlib.suppress(OSError):
+        return os.path.samestat(ours, path.stat())
+    return None
+
+
+def is_opened_with(descriptor: int, flags: int) -> bool:
+    """Whether it was opened with these flags, of reading, writing and appending. Raises OSError."""
+    return fcntl.fcntl(descriptor, fcntl.F_GETFL) & (os.O_ACCMODE | os.O_APPEND) == flags

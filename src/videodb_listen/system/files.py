@@ -1,0 +1,268 @@
+"""Files as a recorder needs them: private, whole under their name, on the disk when they must be, never a trap.
+
+Three dangers are met here, once for everybody.
+
+A stranger. In a *shared* directory others can put files. A link there would have us write into what it names, a FIFO
+would hang whoever opens it, a file of theirs would tell us lies. So what is opened is looked at once it is open, when
+nobody can exchange it any more: a regular file, and in a shared directory no link, and ours.
+
+A half. Whoever reads a published file must find the old content or the new one. So it is written under a temporary
+name, which rename(2) turns into the real one.
+
+A power loss. Content, and the name that it goes by, reach the disk each for itself and in any order. Whoever needs
+content under a name afterwards syncs the content first, then the directory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from videodb_listen.errors import DirectoryUnusable
+
+_PRIVATE = 0o600
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+_READ_BYTES = 1 << 16
+
+# -- opening --
+
+
+def open_private(path: Path, flags: int, *, shared: bool, keep_mode: bool = False) -> int:
+    """A descriptor of the regular file at `path`, created 0600 whatever the umask.
+
+    `shared`: others can write to its directory. A file of ours that was there gets 0600 as well, unless `keep_mode`:
+    what it will hold is private. Raises DirectoryUnusable when it cannot be opened or is not to be trusted.
+    """
+    with explained(path):
+        try:
+            return _created(path, flags)
+        except FileExistsError:
+            descriptor = _opened(path, flags, shared=shared)
+        status = os.fstat(descriptor)
+        if not _is_trusted(status, shared=shared):
+            os.close(descriptor)
+            raise _untrusted(path)
+        if status.st_uid == os.geteuid() and not keep_mode:
+            os.fchmod(descriptor, _PRIVATE)
+    return descriptor
+
+
+def open_to_read(path: Path, *, shared: bool = False) -> int:
+    """A descriptor for reading the regular file at `path`, which must be ours where its directory is `shared`.
+
+    Raises OSError: that of open(2), or EINVAL for what is no regular file, or EPERM for someone else's.
+    """
+    descriptor = _opened(path, os.O_RDONLY, shared=shared)
+    status = os.fstat(descriptor)
+    if _is_trusted(status, shared=shared):
+        return descriptor
+    os.close(descriptor)
+    if stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EPERM, "someone else's file in a directory that others can write to", str(path))
+    raise OSError(errno.EINVAL, "not a regular file", str(path))
+
+
+def read(path: Path, *, shared: bool = False) -> bytes:
+    """The content of the regular file at `path`. Raises what open_to_read raises."""
+    descriptor = open_to_read(path, shared=shared)
+    try:
+        return b"".join(iter(lambda: os.read(descriptor, _READ_BYTES), b""))
+    finally:
+        os.close(descriptor)
+
+
+def _opened(path: Path, flags: int, *, shared: bool) -> int:
+    """O_NONBLOCK: opening a FIFO that was planted in the file's place must not hang."""
+    return os.open(path, flags | os.O_CLOEXEC | os.O_NONBLOCK | (os.O_NOFOLLOW if shared else 0))
+
+
+def _created(path: Path, flags: int) -> int:
+    """A descriptor of a new file, 0600. Raises FileExistsError rather than open what is there, be it a link."""
+    descriptor = _opened(path, flags | os.O_CREAT | os.O_EXCL, shared=False)
+    os.fchmod(descriptor, _PRIVATE)  # open(2) took its mode from us and the umask
+    return descriptor
+
+
+# -- replacing --
+
+
+@contextlib.contextmanager
+def replacing(path: Path, *, alone: bool, synced: bool) -> Iterator[BinaryIO]:
+    """A new file, 0600, that becomes `path` when the block ends; a block that fails leaves `path` as it was.
+
+    `alone`: a lock makes us the only writer of `path`, so the temporary name is always the same, and what a crash left
+    under it goes now. Otherwise it is one that nobody else has, and a crash leaves it for ever.
+    `synced`: for content that is missed after a power loss; without it the name may come back with nothing in it.
+    Raises OSError, which names `path`.
+    """
+    with _becoming(path, alone=alone, synced=synced) as descriptor, os.fdopen(descriptor, "wb", closefd=False) as file:
+        yield file
+
+
+def replace(path: Path, content: bytes, *, alone: bool, synced: bool) -> None:
+    """Put `content` at `path` whole, 0600. The choices and errors are those of `replacing`."""
+    with _becoming(path, alone=alone, synced=synced) as descriptor, _naming(path):
+        write_all(descriptor, content)
+
+
+@contextlib.contextmanager
+def _becoming(path: Path, *, alone: bool, synced: bool) -> Iterator[int]:
+    temporary = path.with_name(f"{path.name}.tmp" if alone else f".videodb-listen-{os.urandom(8).hex()}.tmp")
+    with _naming(path):
+        if alone:
+            temporary.unlink(missing_ok=True)
+        descriptor = _created(temporary, os.O_WRONLY)
+    try:
+        try:
+            yield descriptor
+            if synced:
+                sync_content(descriptor)
+        finally:
+            os.close(descriptor)
+        with _naming(path):
+            temporary.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write all of `data`, however little the disk takes at once. Raises OSError, also when it takes nothing at all."""
+    rest = memoryview(data)
+    while rest:
+        written = os.write(descriptor, rest)
+        if not written:
+            raise OSError(errno.EIO, "nothing was written, and no reason given")
+        rest = rest[written:]
+
+
+def sync_content(descriptor: int) -> None:
+    """Force what was written to `descriptor` onto the disk; fsync where the platform, macOS, has nothing less."""
+    (os.fdatasync if hasattr(os, "fdatasync") else os.fsync)(descriptor)
+
+
+def sync_directory(directory: Path) -> None:
+    """Force new names in `directory` onto the disk: without it a power loss can take a file whose content was synced.
+
+    Raises OSError.
+    """
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+# -- directories --
+
+
+def make_directories(directory: Path) -> None:
+    """Make every missing part of the path, 0700 as the XDG base directory specification asks. Raises OSError."""
+    missing = []
+    for part in (directory, *directory.parents):
+        if part.exists():
+            break
+        missing.append(part)
+    for part in reversed(missing):
+        with contextlib.suppress(FileExistsError):
+            part.mkdir(0o700)
+            part.chmod(0o700)  # the umask may have taken our own bits
+            with contextlib.suppress(OSError):  # a parent that we may not read; nothing is in the directory yet
+                sync_directory(part.parent)
+    if not directory.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(directory))
+
+
+def make_private_directory(directory: Path) -> None:
+    """Make `directory` in its parent, if it is not there, and be certain that nobody else can put a file into it.
+
+    In a shared parent somebody may have made it before us, to have us write through what is in it. Raises OSError, and
+    DirectoryUnusable when it is no directory of ours or others can write to it.
+    """
+    directory.mkdir(mode=0o700, exist_ok=True)
+    status = directory.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & _OTHERS_WRITE:
+        raise DirectoryUnusable(
+            f"{directory} is not a directory of yours that nobody else can write to",
+            fix="remove it, or use a directory of your own",
+        )
+
+
+def is_shared(directory: Path) -> bool:
+    """Whether someone else may put files into `directory` (root may anywhere, and is trusted). Raises OSError."""
+    status = directory.stat()
+    return bool(status.st_mode & _OTHERS_WRITE) or status.st_uid not in (os.geteuid(), 0)
+
+
+# -- what is there already --
+
+
+def refuse_trap(path: Path, *, shared: bool) -> None:
+    """Raise DirectoryUnusable for what stands in the place of a file of ours, before anything is written through it.
+
+    Nothing there is fine. In a directory that is not `shared` a link is our own. Raises OSError when we may not look.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        if not _is_trusted(path.lstat() if shared else path.stat(), shared=shared):
+            raise _untrusted(path)
+
+
+def refuse_special(path: Path, *, fix: str) -> None:
+    """Raise DirectoryUnusable for a directory, device, pipe or link: a rename would put a file in its place.
+
+    Nothing there is fine. Raises OSError when we may not look.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise DirectoryUnusable(f"{path} is not a regular file", fix=fix)
+
+
+def is_strangers(path: Path) -> bool:
+    """Whether someone else decides what is in `path`: everyone can write to it, or it is not ours. Raises OSError."""
+    status = path.stat()
+    return bool(status.st_mode & stat.S_IWOTH) or status.st_uid != os.geteuid()
+
+
+def _is_trusted(status: os.stat_result, *, shared: bool) -> bool:
+    return stat.S_ISREG(status.st_mode) and (not shared or status.st_uid == os.geteuid())
+
+
+def _untrusted(path: Path) -> DirectoryUnusable:
+    return DirectoryUnusable(
+        f"{path} is a symlink, not a regular file, or someone else's", fix="remove it or choose another directory"
+    )
+
+
+# -- errors --
+
+
+@contextlib.contextmanager
+def explained(
+    where: Path | str, problem: str = "", *, fix: str = "choose a directory that you can write to"
+) -> Iterator[None]:
+    """Turn an OSError of the block into DirectoryUnusable: what it names, else `where`; `problem`; its reason.
+
+    BrokenPipeError passes: it is about whoever reads our output, never about a file.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as exc:
+        what = f"{exc.filename or where} {problem}".rstrip()
+        raise DirectoryUnusable(f"{what}: {exc.strerror or exc}", fix=fix) from None
+
+
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Have an OSError of the block name `path`, the file that is meant, and not a temporary one."""
+    try:
+        yield
+    except OSError as exc:
+        raise OSError(exc.errno, exc.strerror, str(path)) from None
