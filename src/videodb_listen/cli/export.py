@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from videodb_listen import environment
 from videodb_listen.cli.filters import Filters, filter_options
 from videodb_listen.cli.output import for_stdout, say, writable, write_out
 from videodb_listen.cli.progress import ProgressLines
@@ -88,7 +89,7 @@ def _target(output: str) -> Iterator[Write]:
     if output == STDOUT:
         yield lambda pieces: write_out(map(for_stdout, pieces))
         return
-    path = Path(output)
+    path = environment.path(output)
     with writable(output):
         refuse_special(path, fix="name another one, or leave out -o and redirect the output")
         with replacing(path, alone=False, synced=True) as file:
@@ -97,6 +98,6 @@ def _target(output: str) -> Iterator[Write]:
 
 def _refuse_ours(output: str, directory: Path) -> None:
     """Raise UsageError where a slip of the fingers would replace the recording itself, or what a listener keeps."""
-    path = Path(output)
+    path = environment.path(output)
     if path.name.startswith("videodb_") and path.resolve().parent == directory.resolve():
         raise click.UsageError(f"{path} is the listener's own: name another file")

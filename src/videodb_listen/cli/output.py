@@ -11,7 +11,7 @@ import io
 import os
 import select
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ import orjson
 
 from videodb_listen.system.descriptors import STDERR, STDIN, STDOUT, occupy_standard
 from videodb_listen.system.files import explained
-from videodb_listen.text import visible
+from videodb_listen.text import visible, visible_json
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -95,11 +95,11 @@ def write_out(lines: Iterable[bytes]) -> None:
     click.echo(b"".join(lines), nl=False)
 
 
-def for_stdout(lines: bytes) -> bytes:
-    """`lines` as they are; for a terminal, what could steer it is written out."""
+def for_stdout(lines: bytes, fit: Callable[[str], str] = visible) -> bytes:
+    """`lines` as they are; for a terminal, each as `fit` (`visible`, or `visible_json`) makes it."""
     if not is_terminal():
         return lines
-    return "\n".join(map(visible, lines.decode("utf-8", "backslashreplace").split("\n"))).encode()
+    return "\n".join(map(fit, lines.decode("utf-8", "backslashreplace").split("\n"))).encode()
 
 
 @cache
@@ -120,7 +120,7 @@ def print_screen(lines: Iterable[str]) -> None:
 
 def print_object(content: dict[str, Any]) -> None:
     """One JSON object for programs."""
-    write_out([for_stdout(orjson.dumps(content) + b"\n")])
+    write_out([for_stdout(orjson.dumps(content) + b"\n", visible_json)])
 
 
 def say(what: str) -> None:

@@ -10,6 +10,7 @@ import click
 
 from videodb_listen.cli.output import for_stdout, is_terminal
 from videodb_listen.formats import csv, text
+from videodb_listen.text import visible_json
 
 FORMATS = ("text", "json", "csv")
 
@@ -40,7 +41,7 @@ def heading(format: str) -> list[bytes]:
 def renderer(format: str) -> Render:
     """How `format`, one of FORMATS, shows an event on stdout as it is: a terminal gets colours and one row each."""
     if format == "json":
-        return lambda line, _: for_stdout(line)
+        return lambda line, _: for_stdout(line, visible_json)
     if format == "csv":
         return lambda _, event: for_stdout(csv.row(event).encode())
     if is_terminal():

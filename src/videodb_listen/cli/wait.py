@@ -14,7 +14,7 @@ from videodb_listen.cli.output import for_stdout, write_out
 from videodb_listen.cli.reading import with_recording
 from videodb_listen.reader import query
 from videodb_listen.reader.recording import Recording
-from videodb_listen.text import visible
+from videodb_listen.text import visible, visible_json
 
 
 def _from(text: str) -> str | float:
@@ -62,7 +62,7 @@ def wait(
 
 
 def _show(path: str | None, line: bytes, event: dict[str, Any]) -> None:
-    write_out([for_stdout(line) if path is None else _field(event, path).encode() + b"\n"])
+    write_out([for_stdout(line, visible_json) if path is None else _field(event, path).encode() + b"\n"])
 
 
 def _field(event: dict[str, Any], path: str) -> str:
@@ -70,4 +70,4 @@ def _field(event: dict[str, Any], path: str) -> str:
     value: Any = event
     for name in path.split("."):
         value = value.get(name) if isinstance(value, dict) else None
-    return visible(value) if isinstance(value, str) else orjson.dumps(value).decode()
+    return visible(value) if isinstance(value, str) else visible_json(orjson.dumps(value).decode())
