@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import re
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import click
 
 from videodb_listen.cli.flags import Command, Parsed
+from videodb_listen.cli.output import say
 from videodb_listen.reader import query
 from videodb_listen.reader.query import ANY, Where
 from videodb_listen.reader.recording import Recording
+from videodb_listen.reader.wait import Session
+from videodb_listen.text import visible
 from videodb_listen.units import parse_moment
 
 MOMENT = Parsed(lambda text: parse_moment(text, time.time()), "WHEN")
@@ -22,11 +26,23 @@ MOMENT = Parsed(lambda text: parse_moment(text, time.time()), "WHEN")
 
 @dataclass(frozen=True)
 class Filters:
-    """What was asked for. Times are unix seconds, None where nothing was said; `where` looks at them, too."""
+    """What was asked for. Times are unix seconds, None where nothing was said; `where` looks at them, too.
+
+    `session` is the one that was meant by `last` or `current`: `where` does not look at it yet.
+    """
 
     where: Where
     since_s: float | None
     until_s: float | None
+    session: Session | None = None
+
+    def of_session(self, recording: Recording) -> Where:
+        """`where` for what is in `recording` now, of the session that is meant."""
+        if self.session is None:
+            return self.where
+        if (found := recording.session_id(self.session)) is None:
+            say("no capture session is under way" if self.session == "current" else "no capture session was seen")
+        return self.where & (recording.of_sessions(found) if found else query.session())
 
 
 def _checked_regex(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
@@ -46,7 +62,13 @@ _BY_CONTENT = (
     click.option("--channel", "channels", multiple=True, metavar="NAME", help="Of this channel, as in transcript."),
     click.option("--event", "events", multiple=True, metavar="NAME", help="As in capture_session.exported."),
     click.option("--stream", "streams", multiple=True, metavar="ID", help="Of this stream, by its id or name."),
-    click.option("--session", "sessions", multiple=True, metavar="ID", help="Of this capture session and its streams."),
+    click.option(
+        "--session",
+        "sessions",
+        multiple=True,
+        metavar="ID",
+        help="Of this capture session and its streams; last: the newest, current: unless it has ended.",
+    ),
     click.option("--grep", metavar="REGEX", callback=_checked_regex, help="With this in the text, in any case."),
     click.option("--final", is_flag=True, help="Without interim transcripts."),
 )
@@ -54,12 +76,27 @@ _BY_CONTENT = (
 
 def filter_options(command: Command) -> Command:
     """All filters, by time and by content. The command has a `recording`; it is handed the filters as `chosen`."""
-    return _decorated(command, *_BY_TIME, *_BY_CONTENT)
+
+    @functools.wraps(command)
+    def called(*args: Any, recording: Recording, chosen: Filters, **given: Any) -> Any:
+        chosen = replace(chosen, where=chosen.of_session(recording), session=None)
+        return command(*args, recording=recording, chosen=chosen, **given)
+
+    return _decorated(called, *_BY_TIME, *_BY_CONTENT)
 
 
 def content_options(command: Command) -> Command:
-    """The filters by content alone, for a command that has a notion of time of its own."""
+    """The filters by content alone, for a command that has notions of time and of the last session of its own."""
     return _decorated(command, *_BY_CONTENT)
+
+
+def say_unknown(names: Iterable[str], recording: Recording) -> None:
+    """Say which of these names of channels and events nobody knows, and none in `recording` has; and what is near."""
+    for name in names:
+        if name not in query.KNOWN and not recording.has(query.event(name)):
+            near = difflib.get_close_matches(name, query.KNOWN, n=3)
+            hint = f"; near it: {', '.join(near)}" if near else ""
+            say(f"no channel or event '{visible(name)}' is known, and none is recorded{hint}")
 
 
 def _decorated(command: Command, *options: Callable[[Command], Command]) -> Command:
@@ -75,6 +112,12 @@ def _decorated(command: Command, *options: Callable[[Command], Command]) -> Comm
 
 def _taken(given: dict[str, Any], recording: Recording) -> Filters:
     """The filters, taken out of a command's options. `recording` tells which streams a session has."""
+    say_unknown((*given["channels"], *given["events"]), recording)
+    meant: list[Session] = [name for name in ("last", "current") if name in given["sessions"]]
+    if meant and len(given["sessions"]) > 1:
+        raise click.UsageError(f"--session {meant[0]} stands for one session: give no other")
+    if meant:
+        given["sessions"] = ()
     since_s, until_s = given.pop("since_s", None), given.pop("until_s", None)
     predicates: dict[str, Callable[..., Where]] = {  # in the order in which an event is judged, the quickest first
         "channels": query.channel,
@@ -92,4 +135,4 @@ def _taken(given: dict[str, Any], recording: Recording) -> Filters:
         where &= query.grep(pattern)
     if given.pop("final"):
         where &= query.final()
-    return Filters(where, since_s, until_s)
+    return Filters(where, since_s, until_s, meant[0] if meant else None)

@@ -10,6 +10,7 @@ import contextlib
 import io
 import os
 import select
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
@@ -106,6 +107,11 @@ def for_stdout(lines: bytes, fit: Callable[[str], str] = visible) -> bytes:
 def is_terminal() -> bool:
     """Whether stdout is one."""
     return sys.stdout.isatty()
+
+
+def terminal_columns() -> int | None:
+    """How many columns the terminal has that stdout is; None: it is none, and lines are as long as it takes."""
+    return shutil.get_terminal_size().columns if is_terminal() else None
 
 
 def labelled(rows: Sequence[tuple[str, str | None]], columns: int = 12) -> list[str]:

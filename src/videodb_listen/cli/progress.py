@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import click
 
+from videodb_listen import environment
 from videodb_listen.text import visible
 
 
@@ -14,7 +15,7 @@ class ProgressLines:
     """A line for each step, and on a terminal one that moves. Where nobody can see it, nothing is shown."""
 
     def __init__(self, *, moving: bool = True) -> None:
-        self._may_move = moving and sys.stderr.isatty()
+        self._may_move = moving and sys.stderr.isatty() and not environment.has_plain_terminal()
         self._moving = False
 
     def say(self, text: str) -> None:

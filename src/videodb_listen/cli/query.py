@@ -8,9 +8,10 @@ import sys
 import click
 
 from videodb_listen.cli.filters import Filters, filter_options
+from videodb_listen.cli.flags import COUNT
 from videodb_listen.cli.output import write_out
 from videodb_listen.cli.reading import with_recording
-from videodb_listen.cli.render import format_option, heading, renderer
+from videodb_listen.cli.render import Renderer, rendered
 from videodb_listen.reader.query import select
 from videodb_listen.reader.recording import Recording
 
@@ -18,20 +19,20 @@ from videodb_listen.reader.recording import Recording
 @click.command()
 @with_recording()
 @filter_options
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="The first N only. [default: no limit]")
-@format_option("text")
-def query(recording: Recording, chosen: Filters, limit: int | None, format: str) -> None:
+@rendered("text")
+@click.option("--limit", type=COUNT, metavar="N", help="The first N that match. [default: no limit]")
+def query(recording: Recording, chosen: Filters, render: Renderer, limit: int | None) -> None:
     """Show the events of a time, a channel, a stream, a session.
 
     \b
     videodb-listen query --since 10m --channel alert
     videodb-listen query --channel transcript --final --grep budget --format json | jq .data.text
     """
-    render, left = renderer(format), sys.maxsize if limit is None else limit
-    write_out(heading(format))
+    left = sys.maxsize if limit is None else limit
+    write_out([render.heading])
     for block in recording.blocks(chosen.since_s):
         found = select(block.data, chosen.where, recording.losses.damaged)
-        shown = [render(line, event) for line, event in itertools.islice(found, left)]
+        shown = [render.event(line, event) for line, event in itertools.islice(found, left)]
         write_out(shown)
         left -= len(shown)
         if not left:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -15,6 +16,7 @@ from videodb_listen.paths import Layout
 from videodb_listen.reader.losses import Break, Losses
 from videodb_listen.reader.recording import Recording
 from videodb_listen.system.files import explained
+from videodb_listen.text import visible
 
 
 class Told(Losses):
@@ -51,6 +53,35 @@ class Told(Losses):
         if self._broken:
             what = "what could not be read is missing here"
             raise Incomplete(f"{what}: {', '.join(sorted(self._broken))}", fix="see videodb-listen verify")
+
+
+class News:
+    """Says on stderr what a quiet screen does not: that no listener runs, or since when it has no connection."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+        self._said: str | None = None  # the phase that was told last; None: all was well so far
+
+    def say(self) -> None:
+        """Say what has changed since the last time. Raises DirectoryUnusable when that cannot be told."""
+        if self._recording.layout is None:
+            return
+        phase = self._recording.presence().phase
+        if phase == (self._said or "connected"):
+            return
+        self._said = phase
+        if phase == "connected":
+            say("the listener is connected")
+        elif phase == "reconnecting":
+            say(f"the listener has no connection{self._since()}, and tries again")
+        elif phase == "starting":
+            say("the listener has no connection yet")
+        elif phase in ("stopped", "crashed"):
+            say(f"no listener runs in {visible(str(self._recording.directory))}: nothing new can come")
+
+    def _since(self) -> str:
+        lost_s = self._recording.journal().lost_s
+        return "" if lost_s is None else f" since {time.strftime('%H:%M:%S', time.localtime(lost_s))}"
 
 
 def with_recording(*, there: bool = True) -> Callable[[Command], Command]:

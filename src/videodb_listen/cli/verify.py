@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
+from videodb_listen.cli.flags import screen_option
 from videodb_listen.cli.output import labelled, print_object, print_screen
 from videodb_listen.cli.reading import with_recording
-from videodb_listen.cli.render import json_option
 from videodb_listen.reader.damage import DAMAGE, NOTED, Spot
 from videodb_listen.reader.recording import Recording
 from videodb_listen.reader.verify import Report
@@ -17,8 +17,8 @@ _DAMAGED = 1  # the exit status
 
 @click.command()
 @with_recording()
-@json_option
-def verify(recording: Recording, as_json: bool) -> None:
+@screen_option
+def verify(recording: Recording, format: str) -> None:
     """Look at every line of every file, changing nothing; exit 0 when all is whole, 1 when there is damage.
 
     Damage is what was recorded and cannot be read any more, and events out of order within the last run. Whatever else
@@ -28,7 +28,7 @@ def verify(recording: Recording, as_json: bool) -> None:
     videodb-listen verify || videodb-listen verify --json | jq '.damage[]'
     """
     report = recording.verify()
-    if as_json:
+    if format == "json":
         print_object(report.as_dict())
     else:
         print_screen(_screen(report, str(recording.directory)))

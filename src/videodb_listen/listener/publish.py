@@ -32,6 +32,7 @@ from videodb_listen.settings import Link
 from videodb_listen.system.clock import Reminder
 from videodb_listen.system.files import explained, replace
 from videodb_listen.system.processes import pid_namespace
+from videodb_listen.version import __version__
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +65,7 @@ class Publisher:
             pid_namespace=pid_namespace(),
             started_unix_ts=round(started_s, 3),
             stale_after_s=link.stale_after_s,
+            listener_version=__version__,
         )
 
     @property

@@ -22,8 +22,8 @@ class Follow(Iterator[dict[str, Any]], AsyncIterator[dict[str, Any]]):
 
     def __init__(self, reader: Reader, where: Where = ANY, backlog: Iterator[Block] | None = None):
         self.history = history = reader.history
-        names = [history.events.name, Layout(history.directory).pid.name]  # a listener that ends is news as well
-        self._watch = Watch(history.directory, names)
+        files = Layout(history.directory)  # that a connection is lost, or a listener ends, is news as well
+        self._watch = Watch(history.directory, [history.events.name, files.pid.name, files.journal.name])
         self._reader = reader
         self._where = where
         self._backlog = backlog or iter(())

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from videodb_listen import environment
-from videodb_listen.cli.flags import DURATION, session_options
+from videodb_listen.cli.flags import DURATION, format_option, session_options
 from videodb_listen.cli.output import print_object, print_screen
 from videodb_listen.cli.session.record import record
 from videodb_listen.text import visible
@@ -24,8 +24,8 @@ session.add_command(record)
 @session.command("list")
 @session_options
 @click.option("--status", metavar="STATE", help="Only those in this state, as in active.")
-@click.option("--json", "as_json", is_flag=True, help="A JSON object a line instead of a table.")
-def list_(status: str | None, as_json: bool, **account: str | None) -> None:
+@format_option("text", {"text": "a table", "json": "an object a line"})
+def list_(status: str | None, format: str, **account: str | None) -> None:
     """List the sessions of the collection.
 
     \b
@@ -33,7 +33,7 @@ def list_(status: str | None, as_json: bool, **account: str | None) -> None:
     """
     connection, collection_id = _connection(account)
     for one in connection.list_capture_sessions(status, collection_id=collection_id):
-        _show(one, as_json=as_json)
+        _show(one, as_json=format == "json")
 
 
 @session.command()
