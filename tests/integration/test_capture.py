@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from videodb_emulator.http.server import running_emulator
 from videodb_listen.capture import CaptureClient, CaptureSession, Connection, EventSocket, connect
-from videodb_listen.emulator.server import running_emulator
 from videodb_listen.errors import CredentialsRejected, RecorderFailed, RequestRefused, SessionFailed
 
 RECORDER = [sys.executable, "-m", "videodb_listen", "emulator", "recorder"]

@@ -12,8 +12,9 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from support.emulated import client, rest, websocket_url
-from videodb_listen.emulator.scenario import Scenario, ScenarioError, Step, load
-from videodb_listen.emulator.server import Emulator, running_emulator
+from videodb_emulator.http.server import Emulator, running_emulator
+from videodb_emulator.pure.scenario import Scenario, ScenarioError, Step
+from videodb_emulator.scenarios.files import load
 
 FAST = 100_000.0
 LONG = Scenario("long", (Step(0.0, {"n": 1, "session": "{session_id}"}), Step(3600.0, {"n": 2})))
@@ -161,7 +162,7 @@ async def test_while_a_session_plays_another_connection_gets_its_hello_only() ->
 async def test_events_of_a_lost_connection_are_dropped_and_a_new_one_does_not_get_them(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level("INFO", "videodb_listen.emulator")
+    caplog.set_level("INFO", "videodb_emulator")
     async with running_emulator(LONG) as emulator:
         async with client(emulator) as (first, _):
             await first.recv()

@@ -13,9 +13,10 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError, InvalidStatus
 
-from videodb_listen.emulator.chaos import parse
-from videodb_listen.emulator.scenario import Scenario, Step
-from videodb_listen.emulator.server import Emulator, running_emulator
+from support.emulated import data, rest
+from videodb_emulator.http.server import Emulator, running_emulator
+from videodb_emulator.pure.chaos import parse
+from videodb_emulator.pure.scenario import Scenario, Step
 
 LIMIT_S = 10.0
 TALK = Scenario("talk", tuple(Step(0.0 if n == 1 else 0.6, {"n": n, "pad": "x" * 300}) for n in (1, 2, 3)))
@@ -27,8 +28,8 @@ async def chaotic(plan: str, scenario: Scenario | None = None) -> AsyncIterator[
         yield emulator
 
 
-def _ask(emulator: Emulator) -> tuple[int, Any, str | None]:
-    url = f"{emulator.base_url}/collection/default/websocket"
+def _ask(emulator: Emulator, path: str = "/collection/default/websocket") -> tuple[int, Any, str | None]:
+    url = emulator.base_url + path
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(urllib.request.Request(url, headers={"x-access-token": "k"})) as response:
@@ -191,6 +192,37 @@ async def test_a_request_for_a_url_is_refused_as_often_as_planned() -> None:
         (401, False, None),
         (200, True, None),
     ]
+
+
+async def test_other_requests_are_refused_as_often_as_planned(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "videodb_emulator")
+    async with chaotic("api:503,api:429:1500ms#*") as emulator:
+        before = [await asyncio.to_thread(_ask, emulator, "/rtstream") for _ in range(2)]
+        async with client(emulator):
+            during = [await asyncio.to_thread(_ask, emulator, "/rtstream") for _ in range(3)]
+    assert [(status, after) for status, _, after in before] == [(429, "2"), (200, None)]
+    assert [(status, after) for status, _, after in during] == [(503, None), (429, "2"), (200, None)]
+    assert "fault: api answers GET /rtstream with 503" in caplog.text
+
+
+async def test_what_a_test_asks_of_the_emulator_itself_is_never_refused() -> None:
+    async with chaotic("api:500@100%#*") as emulator:
+        assert (await asyncio.to_thread(_ask, emulator, "/rtstream"))[0] == 500
+        order = b'{"event":"alert","set":{},"connection_id":null}'
+        assert (await rest(emulator, "/emulator/trigger", method="POST", body=order))[0] == 200
+        assert (await rest(emulator, "/emulator/session/cap-none/fail", method="POST", body=b"{}"))[0] == 404
+
+
+async def test_an_owner_stops_every_transcription_also_when_the_connection_is_gone() -> None:
+    async with chaotic("drop@50ms,owner-stop@200ms") as emulator:
+        order = {"collection_id": "default", "url": "u", "name": "n", "media_types": ["audio"]}
+        path = f"/rtstream/{(await data(emulator, 'POST', '/rtstream', **order))['id']}/transcription/status"
+        async with client(emulator) as connection:
+            assert (await data(emulator, "GET", path))["status"] == "running"
+            await ending(connection)
+        while (status := (await data(emulator, "GET", path))["status"]) == "running":
+            pass
+    assert status == "stopped"
 
 
 async def test_an_expired_url_is_refused_at_the_handshake_and_the_next_one_is_good() -> None:

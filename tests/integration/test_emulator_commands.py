@@ -163,6 +163,18 @@ async def test_the_dialect_of_events_is_chosen_on_the_command_line() -> None:
     assert list(alert["data"]) == ["label", "confidence", "text"]
 
 
+async def test_what_recovery_meets_is_chosen_on_the_command_line() -> None:
+    records = ("--record-lag", "-5s", "--record-order", "newest", "--range-by", "end", "--page-cap", "1")
+    async with served("serve", "--scenario", "none", "--speed", "50", *records, "--other-streams", "2") as server:
+        listed = (await data(server, "GET", "/rtstream"))["results"]
+        path = f"/rtstream/{listed[0]['id']}/transcription"
+        while not (page := await data(server, "GET", path))["next_page"]:
+            pass
+    assert len(listed) == 2
+    assert (page["page_size"], len(page["transcription_records"])) == (1, 1)
+    assert not page["transcription_records"][0]["text"].startswith("Good morning")
+
+
 async def test_a_dialect_that_nobody_speaks_is_a_usage_error() -> None:
     ended = await run("serve", "--alert-shape", "Z")
     assert ended.status == 2
@@ -172,7 +184,7 @@ async def test_a_dialect_that_nobody_speaks_is_a_usage_error() -> None:
 async def test_the_help_of_serve_shows_every_fault_and_an_example() -> None:
     ended = await run("serve", "--help")
     assert ended.status == 0
-    for name in ("drop", "rst", "close", "freeze", "duplicate", "truncate", "hello-delay", "rest", "expire-url"):
+    for name in ("drop", "rst", "close", "freeze", "duplicate", "truncate", "hello-delay", "rest", "expire-url", "api"):
         assert f"  {name}" in ended.out
     assert "--chaos 'drop@3s,rest:500x2#2,close:1012@5s#2'" in ended.out
 
@@ -234,6 +246,9 @@ async def test_an_unknown_event_is_2_with_the_list_and_a_hint() -> None:
         (("serve", "--speed", "0"), 2, "more than 0"),
         (("serve", "--speed", "nan"), 2, "more than 0"),
         (("serve", "--port", "70000"), 2, "70000"),
+        (("serve", "--record-lag", "soon"), 2, "'soon' is no time"),
+        (("serve", "--page-cap", "0"), 2, "--page-cap"),
+        (("serve", "--chaos", "api:500@much"), 78, "'much' is no share, write it as api:503x2"),
         (("serve", "--chaos", "drop@3s,drip@3s"), 78, "--chaos: 'drip@3s' is no fault; known: drop"),
         (("serve", "--chaos", "close:1006@3s"), 78, "write it as close:1011@4s"),
         (("replay", "absent.jsonl"), 78, "absent.jsonl"),

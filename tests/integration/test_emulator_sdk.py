@@ -15,7 +15,7 @@ import pytest
 import videodb
 from videodb.capture import CaptureClient
 
-from videodb_listen.emulator.server import Emulator, running_emulator
+from videodb_emulator.http.server import Emulator, running_emulator
 
 SPEED = 20.0
 

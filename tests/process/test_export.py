@@ -21,10 +21,10 @@ from typing import Any
 import pytest
 
 from support.daemon import PYTHON, ROOT, Site
-from videodb_listen.emulator.templates import Cast, fill
+from videodb_emulator.pure.templates import Cast, fill
 from videodb_listen.line import encode_line
 
-MEETING = ROOT / "src" / "videodb_listen" / "emulator" / "scenarios" / "meeting.json"
+MEETING = ROOT / "src" / "videodb_emulator" / "scenarios" / "meeting.json"
 NOW_S = 1_772_446_530.0
 HEAVY = ("asyncio", "websockets", "httpx2", "tenacity", "ssl")
 

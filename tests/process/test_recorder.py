@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from support.emulated import data
-from videodb_listen.emulator.recorder import CRASHED, PREFIX
-from videodb_listen.emulator.server import running_emulator
+from videodb_emulator.http.server import running_emulator
+from videodb_emulator.recorder import CRASHED, PREFIX
 
 COMMAND = (sys.executable, "-m", "videodb_listen", "emulator", "recorder")
 

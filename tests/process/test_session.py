@@ -17,8 +17,8 @@ import pytest
 
 from support.daemon import PYTHON, Completed, Site
 from support.waiting import Changes
+from videodb_emulator.http.server import Emulator, running_emulator
 from videodb_listen.api.http import CALL_DEADLINE_S
-from videodb_listen.emulator.server import Emulator, running_emulator
 
 RECORDER = f"{sys.executable} -m videodb_listen emulator recorder"
 CTRL_C = b"\x03"

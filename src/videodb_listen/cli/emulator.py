@@ -16,14 +16,24 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from videodb_emulator.pure.chaos import EXAMPLES, ChaosError, parse, seconds
+from videodb_emulator.pure.dialect import (
+    ALERT_SHAPES,
+    LARGEST_PAGE,
+    RANGES,
+    REBINDS,
+    RECORD_ORDERS,
+    TIME_UNITS,
+    VISUAL_CHANNELS,
+    Dialect,
+)
 from videodb_listen.cli.recorder import recorder
 from videodb_listen.cli.trigger import trigger
-from videodb_listen.emulator.dialect import ALERT_SHAPES, REBINDS, TIME_UNITS, VISUAL_CHANNELS, Dialect
 from videodb_listen.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from videodb_listen.emulator.chaos import Fault
-    from videodb_listen.emulator.scenario import Scenario
+    from videodb_emulator.pure.chaos import Fault
+    from videodb_emulator.pure.scenario import Scenario
 
 Command = Callable[..., Any]
 
@@ -32,6 +42,13 @@ def _positive(_context: click.Context, _parameter: click.Parameter, value: float
     if not value > 0:  # this way round NaN is refused, too
         raise click.BadParameter(f"{value} is not more than 0.")
     return value
+
+
+def _lag(_context: click.Context, _parameter: click.Parameter, value: str) -> float:
+    try:
+        return -seconds(value[1:]) if value.startswith("-") else seconds(value)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.") from error
 
 
 _port = click.option(
@@ -55,7 +72,25 @@ def emulator() -> None:
     """
 
 
-@emulator.command()
+_ENTRIES = "\n".join(f"  {example:<17}{meaning}" for example, meaning in EXAMPLES.items())
+_SERVE = f"""Serve a scripted capture session and the API around it; any non-empty key is accepted.
+
+The first line on stdout is VIDEO_DB_API=http://127.0.0.1:PORT. The scripted session starts when a client connects.
+
+\b
+A PLAN of faults has commas between its entries:
+{_ENTRIES}
+@TIME counts from the moment the connection was accepted. An entry is
+for the first connection; #2 behind it: for the second, #*: for every one.
+rest and expire-url come before the connection that they are for, api
+comes from then until the next one:
+
+\b
+  emulator serve --chaos 'drop@3s,rest:500x2#2,close:1012@5s#2'
+"""
+
+
+@emulator.command(help=_SERVE)
 @_port
 @_speed
 @click.option(
@@ -70,33 +105,38 @@ def emulator() -> None:
 @_dialect_option("--time-unit", TIME_UNITS, "Of the times in events of streams that were started over REST.")
 @_dialect_option("--visual-channel", VISUAL_CHANNELS, "What their visual indexes call themselves.")
 @_dialect_option("--alert-shape", ALERT_SHAPES, "Which of the documented forms their alerts have.")
-@_dialect_option("--rebind", REBINDS, "Whether a second start moves a transcript to another connection.")
-def serve(port: int, speed: float, name: str, plan: str, **dialect: str) -> None:
-    """Serve a scripted capture session and the API around it; any non-empty key is accepted.
-
-    The first line on stdout is VIDEO_DB_API=http://127.0.0.1:PORT. The scripted session starts when a client connects.
-
-    \b
-    A PLAN of faults has commas between its entries:
-      drop@3s          end the TCP stream without a Close
-      rst@5s           reset the TCP connection
-      close:1011@4s    send a Close with this code
-      freeze@6s        neither read nor send any more
-      duplicate@2s     send the next event twice
-      truncate@3s      send half of the next event, then end the stream
-      hello-delay:15s  say the connection id this late
-      rest:500x2       refuse two requests for a WebSocket URL
-      rest:429:2s      the same, once, with a Retry-After
-      expire-url       hand out one WebSocket URL that is expired
-    @TIME counts from the moment the connection was accepted. An entry is
-    for the first connection; #2 behind it: for the second, #*: for every one.
-    rest and expire-url come before the connection that they are for:
-
-    \b
-      emulator serve --chaos 'drop@3s,rest:500x2#2,close:1012@5s#2'
-    """
-    from videodb_listen.emulator.chaos import ChaosError, parse
-    from videodb_listen.emulator.scenario import ScenarioError, bundled, load
+@_dialect_option("--rebind", REBINDS, "What a second start of a transcript does with its connection.")
+@_dialect_option("--record-order", RECORD_ORDERS, "Of records over REST; mixed: of indexes the newest first.")
+@_dialect_option("--range-by", RANGES, "Which part of a record must lie between `start` and `end`.")
+@click.option(
+    "--record-lag",
+    "record_lag_s",
+    default="0",
+    show_default=True,
+    metavar="TIME",
+    callback=_lag,
+    help="From a live event until its record is there, e.g. 5s; -2s: the record is there before the event.",
+)
+@click.option(
+    "--page-cap",
+    type=click.IntRange(1, LARGEST_PAGE),
+    default=LARGEST_PAGE,
+    show_default=True,
+    metavar="N",
+    help="The most records on a page, whatever is asked for.",
+)
+@click.option(
+    "--other-streams",
+    type=click.IntRange(0, 1000),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="How many streams of another owner are listed.",
+)
+def serve(port: int, speed: float, name: str, plan: str, **dialect: Any) -> None:
+    """Serve a scripted capture session and the API around it."""
+    from videodb_emulator.pure.scenario import ScenarioError
+    from videodb_emulator.scenarios.files import bundled, load
 
     try:
         faults = parse(plan)
@@ -122,7 +162,7 @@ def replay(file: Path, port: int, speed: float) -> None:
     \b
     videodb-listen emulator replay meeting.jsonl --speed 2
     """
-    from videodb_listen.emulator.recording import parse
+    from videodb_emulator.pure.recording import parse
 
     try:
         scenario, skipped = parse(file.read_bytes(), source=file.name)
@@ -143,7 +183,7 @@ def _run(
     dialect: Dialect | None = None,
 ) -> None:
     try:
-        import videodb_listen.emulator.server  # noqa: F401 - asks only whether its libraries are there
+        import videodb_emulator.http.server  # noqa: F401 - asks only whether its libraries are there
     except ModuleNotFoundError as error:
         if error.name not in ("starlette", "uvicorn"):
             raise
@@ -162,7 +202,7 @@ def _run(
 
 
 async def _serve_until_signal(scenario: Scenario | None, **options: Any) -> None:
-    from videodb_listen.emulator.server import running_emulator
+    from videodb_emulator.http.server import running_emulator
 
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -48,8 +48,7 @@ def recorder(crash_after: str | None, plan: str, base_url: str, **flags: bool) -
     \b
     VIDEODB_RECORDER='videodb-listen emulator recorder --no-display' videodb-listen session record
     """
-    from videodb_listen.emulator.recorder import run
-    from videodb_listen.emulator.recorder_plan import PlanError, parse
+    from videodb_emulator.recorder import PlanError, parse, run
 
     entries = [plan, *(name.replace("_", "-") for name, given in flags.items() if given)]
     if crash_after is not None:

@@ -47,7 +47,7 @@ def trigger(event: str, changes: tuple[str, ...], base_url: str | None, connecti
 
 
 def _known(event: str) -> None:
-    from videodb_listen.emulator.templates import EVENTS
+    from videodb_emulator.pure.templates import EVENTS
 
     if event in EVENTS:
         return
