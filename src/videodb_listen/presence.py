@@ -45,7 +45,7 @@ class State:
     error: str | None = None
     run_after: str | None = None  # the newest generation when this run began
     run_from: int | None = None  # where in the events file behind it the run began (bytes); stamps ascend from there
-    pid_namespace: int | None = None  # where `pid` means that process; None where there are no namespaces
+    pid_namespace: str | None = None  # where `pid` means that process; None where there are no namespaces
     stale_after_s: float = 40.0  # age at which the last pong no longer proves a connection
 
 
@@ -134,20 +134,20 @@ def is_held(layout: Layout) -> bool:
 def is_of_holder(state: State, layout: Layout) -> bool:
     """Whether `state` was published by the process that holds the lock, as far as we can tell.
 
-    From another pid namespace, as in a container beside the listener's, we cannot: its pid means nothing here.
+    From another pid namespace, as in a container beside the listener's, or on another machine, we cannot: its pid means
+    nothing here. Nor where the system does not tell what that process holds. Then it is believed.
     """
-    if state.pid_namespace is not None and state.pid_namespace != processes.pid_namespace():
+    if state.pid_namespace not in (None, processes.pid_namespace()):
         return True
-    return state.pid is not None and holds_lock(state.pid, layout)
+    return state.pid is not None and locks.holds(state.pid, layout.lock) is not False
 
 
-def holds_lock(pid: int, layout: Layout) -> bool:
-    """Whether process `pid` has the lock file open, as only a listener of this directory has.
+def holder(layout: Layout) -> int | None:
+    """The process that is proven to hold the lock, None when none is: it may run where we cannot look.
 
-    A pid file alone proves nothing: after a crash its number may have gone to somebody else. Where the system does not
-    tell, the answer is True: the pid file is all there is.
+    The pid file proves nothing: its number may be another process's by now, or mean one in another container.
     """
-    return processes.has_open(pid, layout.lock) is not False
+    return locks.holder(layout.lock, read_pid(layout))
 
 
 def read_state(layout: Layout) -> State | None:
