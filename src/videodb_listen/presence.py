@@ -121,13 +121,13 @@ def live_id(layout: Layout, now_s: float) -> str | None:
 
 
 def is_held(layout: Layout) -> bool:
-    """Whether some listener owns the directory. Raises DirectoryUnusable when we may not ask."""
+    """Whether some listener owns the directory. Raises DirectoryUnusable when we may not ask, or not believe."""
     try:
         return locks.is_taken(layout.lock)
     except OSError as exc:
         raise DirectoryUnusable(
             f"cannot tell whether a listener runs: {layout.lock}: {exc.strerror}",
-            fix="run it as the user who started the listener" if exc.errno in _FORBIDDEN else "name another directory",
+            fix="run it as the user who started the listener" if exc.errno == errno.EACCES else _FIX,
         ) from None
 
 
@@ -151,10 +151,13 @@ def holder(layout: Layout) -> int | None:
 
 
 def read_state(layout: Layout) -> State | None:
-    """The published state, None when there is none or it cannot be understood. Unknown fields are ignored."""
+    """The published state, None when there is none or it cannot be understood. Unknown fields are ignored.
+
+    Raises DirectoryUnusable when someone else put it there.
+    """
     try:
-        content = orjson.loads(files.read(layout.state))
-    except (OSError, orjson.JSONDecodeError):
+        content = orjson.loads(_published(layout.state))
+    except orjson.JSONDecodeError:
         return None
     if not isinstance(content, dict):
         return None
@@ -163,20 +166,33 @@ def read_state(layout: Layout) -> State | None:
 
 
 def read_pid(layout: Layout) -> int | None:
-    """The process id in the pid file, None when there is none or it is no number."""
-    with contextlib.suppress(OSError, ValueError):
-        pid = int(files.read(layout.pid))
+    """The process id in the pid file, None when there is none or it is no number. Raises what read_state raises."""
+    with contextlib.suppress(ValueError):
+        pid = int(_published(layout.pid))
         return pid if pid > 0 else None  # 0 and negative numbers would signal whole groups
     return None
 
 
 def read_ws_id(layout: Layout) -> str | None:
-    """The connection id in the id file, None when there is none, or what no listener can have put there."""
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        text = files.read(layout.ws_id).decode("ascii").strip()
+    """The connection id in the id file, None when there is none, or what no listener can have put there.
+
+    Raises what read_state raises.
+    """
+    with contextlib.suppress(UnicodeDecodeError):
+        text = _published(layout.ws_id).decode("ascii").strip()
         return text if text.isprintable() and " " not in text and text else None
     return None
 
 
+def _published(path: Path) -> bytes:
+    """What the file at `path` holds, nothing when it cannot be read."""
+    try:
+        return files.read(path)
+    except OSError as exc:
+        if exc.errno == errno.EPERM:
+            raise DirectoryUnusable(f"{path} is not believed: {exc.strerror}", fix=_FIX) from None
+    return b""
+
+
 _FIELDS = dataclasses.fields(State)
-_FORBIDDEN = (errno.EACCES, errno.EPERM)
+_FIX = "name another directory"

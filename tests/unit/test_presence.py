@@ -172,9 +172,10 @@ def test_a_listener_is_ending_when_it_stops_and_still_holds_the_lock(phase: str)
     assert not Presence(ANYWHERE, False, state(phase), NOW_S).ending
 
 
-def test_a_lock_that_is_a_fifo_does_not_hang_who_looks(tmp_path: Path) -> None:
+def test_a_lock_that_is_a_fifo_does_not_hang_who_looks_and_says_nothing(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "videodb_ws.lock")
-    assert not is_held(Layout(tmp_path))
+    with pytest.raises(DirectoryUnusable, match="not a regular file"):
+        is_held(Layout(tmp_path))
 
 
 @pytest.mark.parametrize("name", ["state", "pid", "ws_id"])

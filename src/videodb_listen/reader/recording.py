@@ -48,7 +48,7 @@ class Recording:
     """
 
     def __init__(self, source: Source | Layout) -> None:
-        self.history = History(source if isinstance(source, Layout) else Path(source))
+        self.history = History(source if isinstance(source, Layout) else Path(source), named=True)
         self.layout = self.history.layout
         self.directory = self.history.directory
 

@@ -12,6 +12,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from videodb_listen.system import files
+
 TRIES = 6
 PAUSE_S = 0.02
 """Between tries. `is_taken` holds a shared lock for microseconds; six tries outlast any number of them."""
@@ -41,11 +43,11 @@ def is_taken(path: Path) -> bool:
     """Whether somebody has the lock of the file at `path` for themselves; no file, nobody.
 
     flock(2) cannot be asked, only tried: this takes a shared lock for an instant, which is why `take` tries more than
-    once. O_NONBLOCK: a FIFO in its place must not hang. Raises OSError when it cannot be tried: a lock that we may not
-    read is not a free one.
+    once. Raises what files.open_to_read raises when it cannot be tried: a lock that we may not read is not a free one,
+    and one that somebody planted says nothing.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        descriptor = files.open_to_read(path)
     except (FileNotFoundError, NotADirectoryError):
         return False
     try:

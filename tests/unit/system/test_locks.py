@@ -101,9 +101,10 @@ def test_nobody_holds_a_file_that_is_not_there(tmp_path: Path) -> None:
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["file"]
 
 
-def test_a_fifo_in_its_place_does_not_hang_who_looks(tmp_path: Path) -> None:
+def test_a_fifo_in_its_place_is_an_error_and_does_not_hang_who_looks(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "lock")
-    assert not locks.is_taken(tmp_path / "lock")
+    with pytest.raises(OSError, match="not a regular file"):
+        locks.is_taken(tmp_path / "lock")
 
 
 def test_a_lock_that_cannot_be_looked_at_is_an_error(tmp_path: Path) -> None:
