@@ -8,6 +8,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,7 @@ class State:
     connected_unix_ts: float | None = None
     last_event_unix_ts: float | None = None
     last_pong_unix_ts: float | None = None
+    proven_unix_ts: float | None = None  # when the connection last proved to live, by the machine's clock as it is now
     latency_ms: float | None = None
     connects: int = 0
     events: int = 0
@@ -74,12 +77,14 @@ class Presence:
 
     @property
     def connected(self) -> bool:
-        """Whether a live connection is proven: phase `connected` and a pong (or the hello) that is not too old."""
+        """Whether a live connection is proven: phase `connected`, and a proof of life that is not too old.
+
+        One from the future is none: the clock was set back, and whoever gave it has not noticed, so it may be frozen.
+        """
         state = self.state
-        if not self.held or state is None or state.phase != "connected":
+        if not self.held or state is None or state.phase != "connected" or state.proven_unix_ts is None:
             return False
-        proof = max(state.last_pong_unix_ts or 0.0, state.connected_unix_ts or 0.0)
-        return self.looked_unix_ts - proof <= state.stale_after_s + PUBLISHED_WITHIN_S
+        return 0 <= self.looked_unix_ts - state.proven_unix_ts <= state.stale_after_s + PUBLISHED_WITHIN_S
 
     @property
     def ending(self) -> bool:
@@ -99,8 +104,8 @@ class Presence:
         }
 
 
-def look(layout: Layout, now_s: float) -> Presence:
-    """The presence in `layout` at `now_s` (unix seconds). Needs no rights beyond reading; changes nothing.
+def look(layout: Layout, clock: Callable[[], float] = time.time) -> Presence:
+    """The presence in `layout` now (`clock` gives unix seconds). Needs no rights beyond reading; changes nothing.
 
     A state that a crash left is not taken for that of the next listener, which holds the lock before it says anything.
     Raises what is_held raises.
@@ -109,15 +114,15 @@ def look(layout: Layout, now_s: float) -> Presence:
     state = read_state(layout)
     if held and state is not None and not is_of_holder(state, layout):
         state = None
-    return Presence(layout.directory, held, state, now_s)
+    return Presence(layout.directory, held, state, clock())  # after it was read: no proof in it is of the future
 
 
-def live_id(layout: Layout, now_s: float) -> str | None:
-    """The id of the connection that stands in `layout` at `now_s` (unix seconds), None while none does.
+def live_id(layout: Layout) -> str | None:
+    """The id of the connection that stands in `layout` now, None while none does.
 
     Raises what is_held raises.
     """
-    return read_ws_id(layout) if look(layout, now_s).connected else None
+    return read_ws_id(layout) if look(layout).connected else None
 
 
 def is_held(layout: Layout) -> bool:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 def status(layout: Layout) -> Presence:
     """What holds in `layout` now. Raises DirectoryUnusable when we may not ask."""
-    return presence.look(layout, time.time())
+    return presence.look(layout)
 
 
 def live_id(layout: Layout, timeout_s: float | None) -> str:
@@ -180,11 +180,13 @@ def _wait_for(layout: Layout, events: Sequence[str], timeout_s: float) -> None:
 
 
 def _ended(pid: int, layout: Layout, timeout_s: float) -> bool:
-    """Ask the listener `pid` to end; whether it let the lock go within `timeout_s`. Raises CannotStop."""
+    """Ask the listener `pid` to end; whether it has, and let the lock go, within `timeout_s`. Raises CannotStop."""
     try:
-        terminate(pid, is_it=lambda: presence.holder(layout) == pid)
+        return terminate(
+            pid,
+            timeout_s,
+            is_it=lambda: presence.holder(layout) == pid,
+            is_gone=lambda: not presence.is_held(layout) or presence.holder(layout) not in (None, pid),
+        )
     except PermissionError:
         raise CannotStop(f"process {pid} belongs to someone else", fix="stop it as that user") from None
-    return until(
-        lambda: not presence.is_held(layout) or presence.holder(layout) not in (None, pid), Deadline(timeout_s)
-    )

@@ -30,7 +30,7 @@ lock = open(directory + "/videodb_ws.lock", "w")
 fcntl.flock(lock, fcntl.LOCK_EX)
 now = time.time()
 state = {"version": 1, "phase": "connected", "pid": os.getpid(), "started_unix_ts": now - 9, "ws_id": "attackers=",
-         "connected_unix_ts": now, "last_pong_unix_ts": now + 60}
+         "connected_unix_ts": now, "proven_unix_ts": now}
 for name, text in {"ws_id": "attackers=", "ws_pid": str(os.getpid()), "ws_state.json": json.dumps(state)}.items():
     open(directory + "/videodb_" + name, "w").write(text)
 open(directory + "/videodb_events.jsonl", "w").write(sys.argv[2])

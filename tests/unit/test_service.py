@@ -50,7 +50,7 @@ def held(layout: Layout, phase: str = "starting", **fields: Any) -> Iterator[Non
 
 @contextmanager
 def connected(layout: Layout) -> Iterator[None]:
-    with held(layout, "connected", connected_unix_ts=time.time()):
+    with held(layout, "connected", proven_unix_ts=time.time()):
         layout.ws_id.write_text("conn-1=")
         yield
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import select
 import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from videodb_listen.system.clock import Deadline, until
 
 if TYPE_CHECKING:
     import subprocess
@@ -29,19 +32,26 @@ def pid_namespace() -> str | None:
         return None
 
 
-def terminate(pid: int, *, is_it: Callable[[], bool]) -> None:
-    """Ask process `pid` to end (SIGTERM). One that is gone is no error.
+def terminate(pid: int, timeout_s: float, *, is_it: Callable[[], bool], is_gone: Callable[[], bool]) -> bool:
+    """Ask process `pid` to end (SIGTERM) and wait for that at most `timeout_s`; whether it came in time.
 
     `is_it` proves that the number is that of the process that is meant: without, nothing is signalled. It is asked
     when the process is held by a pidfd, so that another one that gets the number in between is not signalled.
+    `is_gone` tells whether what it did has ended; it is waited for, and then for the process, where there are pidfds.
     Raises PermissionError when the process is someone else's.
     """
-    with contextlib.suppress(ProcessLookupError), contextlib.ExitStack() as closing:
-        handle = _pidfd(pid)
-        if handle is not None:
-            closing.callback(os.close, handle)
-        if is_it():
-            _send_sigterm(pid, handle)
+    with contextlib.ExitStack() as closing:
+        handle = None
+        with contextlib.suppress(ProcessLookupError):
+            if (handle := _pidfd(pid)) is not None:
+                closing.callback(os.close, handle)
+            if is_it():
+                _send_sigterm(pid, handle)
+        return until(lambda: is_gone() and _has_ended(handle), Deadline(timeout_s))
+
+
+def _has_ended(handle: int | None) -> bool:
+    return handle is None or bool(select.select([handle], [], [], 0.0)[0])
 
 
 def _pidfd(pid: int) -> int | None:

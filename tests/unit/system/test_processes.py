@@ -50,21 +50,29 @@ def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.usefixtures("_way")
 def test_a_process_that_is_proven_to_be_it_is_asked_to_end(process: subprocess.Popen[bytes]) -> None:
-    processes.terminate(process.pid, is_it=lambda: True)
+    is_gone = lambda: process.poll() is not None  # noqa: E731  # poll reaps it: as a child of ours it would stay a zombie
+    assert processes.terminate(process.pid, LIMIT_S, is_it=lambda: True, is_gone=is_gone)
+    assert process.wait(LIMIT_S) == -15
+
+
+def test_it_has_not_ended_while_what_it_did_goes_on_nor_while_it_is_there(process: subprocess.Popen[bytes]) -> None:
+    assert not processes.terminate(process.pid, 0.05, is_it=lambda: False, is_gone=lambda: True)
+    assert not processes.terminate(process.pid, 0.05, is_it=lambda: True, is_gone=lambda: False)
     assert process.wait(LIMIT_S) == -15
 
 
 @pytest.mark.usefixtures("_way")
 def test_a_number_that_has_become_somebody_else_s_is_not_signalled(process: subprocess.Popen[bytes]) -> None:
-    processes.terminate(process.pid, is_it=lambda: False)
+    assert not processes.terminate(process.pid, 0.05, is_it=lambda: False, is_gone=lambda: False)
     assert process.poll() is None
 
 
 @pytest.mark.usefixtures("_way")
-def test_a_number_that_nobody_has_any_more_is_no_error(process: subprocess.Popen[bytes]) -> None:
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_number_that_nobody_has_any_more_is_no_error(process: subprocess.Popen[bytes], gone: bool) -> None:
     process.kill()
     process.wait()
-    processes.terminate(process.pid, is_it=lambda: True)
+    assert processes.terminate(process.pid, 0.05, is_it=lambda: True, is_gone=lambda: gone) is gone
 
 
 @needs_root
@@ -73,7 +81,7 @@ def test_a_process_of_someone_else_cannot_be_asked(process: subprocess.Popen[byt
     def work() -> str:
         as_nobody()
         try:
-            processes.terminate(process.pid, is_it=lambda: True)
+            processes.terminate(process.pid, 0.05, is_it=lambda: True, is_gone=lambda: False)
         except PermissionError as exc:
             return str(exc.strerror)
         return "asked"
