@@ -56,7 +56,7 @@ class Layout:
         return self.directory / "videodb_ws.log"
 
     def generation(self, stamp: str) -> Path:
-        """An events file that was set aside by rotation; `stamp` is the UTC time of that."""
+        """An events file that was rotated; `stamp` is the UTC time of that."""
         return self.directory / f"videodb_events.{stamp}.jsonl"
 
     @staticmethod
@@ -84,7 +84,7 @@ def stamps_in(directory: Iterable[Path]) -> list[str]:
 
 
 def stamp_at(at: datetime) -> str:
-    """The stamp of a generation that is set aside `at` this time (UTC)."""
+    """The stamp of a generation that is rotated `at` this time (UTC)."""
     return f"{at:%Y%m%dT%H%M%S}.{at.microsecond // 1000:03d}Z"
 
 

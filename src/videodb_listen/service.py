@@ -159,16 +159,28 @@ def stop(layout: Layout, timeout_s: float, *, after: Sequence[str] = ()) -> int 
     except DirectoryUnusable as exc:  # it may well run
         raise CannotStop(exc.message, fix=exc.fix) from None
     if after:
-        from videodb_listen.reader import Recording, query  # here: to stop at once needs none of it
-
-        with explained(layout.directory, "cannot be read", fix="check who may read it"):
-            Recording(layout).wait(query.event(*after), since="start", timeout_s=timeout_s)
+        _wait_for(layout, after, timeout_s)
     deadline = Deadline(timeout_s)
     pid = until(lambda: _holder(layout), deadline)
     if pid is None:
         raise CannotStop(f"a listener holds {layout.directory}, but no pid file says which", fix="try again")
+    if not _terminated(pid, layout, deadline):
+        fix = f"see what it logged; kill -KILL {pid} ends it the hard way"
+        raise CannotStop(f"process {pid} did not end within {format_duration(timeout_s)}", fix=fix)
+    return pid
+
+
+def _wait_for(layout: Layout, events: Sequence[str], timeout_s: float) -> None:
+    from videodb_listen.reader import Recording, query  # here: to stop at once needs none of it
+
+    with explained(layout.directory, "cannot be read", fix="check who may read it"):
+        Recording(layout).wait(query.event(*events), since="start", timeout_s=timeout_s)
+
+
+def _terminated(pid: int, layout: Layout, deadline: Deadline) -> bool:
+    """Whether the listener `pid` has ended in time, after it was asked to. Raises CannotStop."""
     try:
-        gone = terminate(
+        return terminate(
             pid,
             deadline.left_s,
             is_it=lambda: presence.is_held(layout) and presence.holds_lock(pid, layout),
@@ -176,10 +188,6 @@ def stop(layout: Layout, timeout_s: float, *, after: Sequence[str] = ()) -> int 
         )
     except PermissionError:
         raise CannotStop(f"process {pid} belongs to someone else", fix="stop it as that user") from None
-    if not gone:
-        fix = f"see what it logged; kill -KILL {pid} ends it the hard way"
-        raise CannotStop(f"process {pid} did not end within {format_duration(timeout_s)}", fix=fix)
-    return pid
 
 
 def _holder(layout: Layout) -> int | None:

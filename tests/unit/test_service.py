@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import signal
 import subprocess
@@ -29,11 +28,11 @@ def layout(tmp_path: Path) -> Layout:
     return Layout(tmp_path)
 
 
-def publish(layout: Layout, phase: str, **fields: Any) -> None:
-    """Write the state and the pid file of a listener in this process."""
-    state = State(phase=phase, pid=os.getpid(), started_unix_ts=time.time(), **fields)
+def publish(layout: Layout, pid: int, phase: str, **fields: Any) -> None:
+    """Write the state and the pid file of a listener that is process `pid`."""
+    state = State(phase=phase, pid=pid, started_unix_ts=time.time(), **fields)
     layout.state.write_bytes(orjson.dumps(asdict(state)))
-    layout.pid.write_text(str(os.getpid()))
+    layout.pid.write_text(str(pid))
 
 
 @contextmanager
@@ -42,7 +41,7 @@ def held(layout: Layout, phase: str = "starting", **fields: Any) -> Iterator[Non
     descriptor = os.open(layout.lock, os.O_RDWR | os.O_CREAT)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        publish(layout, phase, **fields)
+        publish(layout, os.getpid(), phase, **fields)
         yield
     finally:
         os.close(descriptor)
@@ -144,7 +143,7 @@ def holder(layout: Layout, manner: str = "good") -> Iterator[subprocess.Popen[by
 
 def test_nothing_that_runs_is_nothing_to_stop(layout: Layout) -> None:
     layout.pid.write_text(str(os.getpid()))  # of a crash: the number is ours now
-    assert service.stop(layout, 20.0, after=["alert"]) is None
+    assert service.stop(layout, 0.0, after=["capture_session.exported"]) is None
 
 
 def test_a_listener_is_ended_and_named(layout: Layout) -> None:
@@ -153,12 +152,22 @@ def test_a_listener_is_ended_and_named(layout: Layout) -> None:
         assert process.wait() == -signal.SIGTERM
 
 
-def test_an_event_that_does_not_come_first_leaves_the_listener_as_it_is(layout: Layout) -> None:
+def test_an_event_that_does_not_come_leaves_the_listener_as_it_is(layout: Layout) -> None:
     with holder(layout) as process:
-        layout.state.write_text(json.dumps({"pid": process.pid, "started_unix_ts": 1.0}))
-        with pytest.raises(TimedOut):
-            service.stop(layout, 0.0, after=["alert"])
+        publish(layout, process.pid, "connected")
+        with pytest.raises(TimedOut, match="no such event"):
+            service.stop(layout, 0.0, after=["capture_session.exported"])
         assert process.poll() is None
+
+
+def test_an_event_that_is_there_lets_the_listener_end(layout: Layout) -> None:
+    with holder(layout) as process:
+        publish(layout, process.pid, "connected")
+        layout.events.write_bytes(
+            b'{"ts":"2033-05-18T03:33:20.000Z","unix_ts":2000000000.0,"channel":"capture_session",'
+            b'"event":"capture_session.exported","capture_session_id":"cap-1"}\n'
+        )
+        assert service.stop(layout, 20.0, after=["alert", "capture_session.exported"]) == process.pid
 
 
 def test_a_listener_that_does_not_end_in_time_is_named(layout: Layout) -> None:

@@ -13,13 +13,14 @@ from typing import Any, BinaryIO
 import click
 
 from videodb_listen.cli.filters import Filters, filter_options, filters_of
-from videodb_listen.cli.flags import directory_options
+from videodb_listen.cli.flags import with_layout
 from videodb_listen.cli.output import for_stdout, say, standard_output, writable
 from videodb_listen.cli.reading import damage_counter, find_recording, readable
 from videodb_listen.event import Event
 from videodb_listen.formats import csv
 from videodb_listen.formats.cues import cues_of
 from videodb_listen.formats.subtitles import WRITERS
+from videodb_listen.paths import Layout
 from videodb_listen.reader import query
 from videodb_listen.reader.history import History, Place
 from videodb_listen.reader.recording import Recording
@@ -35,9 +36,9 @@ Reading = AbstractContextManager[Iterator[Event]]
 @click.command()
 @click.argument("format", type=click.Choice([*WRITERS, "csv"]), metavar="FORMAT")
 @click.option("-o", "--output", metavar="FILE", help="Write to FILE, whole or not at all. [default: stdout]")
-@directory_options
+@with_layout
 @filter_options
-def export(format: str, output: str | None, directory: str | None, cwd: str | None, **options: Any) -> None:
+def export(format: str, output: str | None, layout: Layout, **options: Any) -> None:
     """Write what was said as subtitles (srt, vtt) or a transcript (txt), or any events as a table (csv).
 
     What was said first is at 00:00:00; interim transcripts are left out. A FILE that is there already is replaced when
@@ -48,7 +49,7 @@ def export(format: str, output: str | None, directory: str | None, cwd: str | No
     videodb-listen export txt --stream mic:default
     videodb-listen export csv --channel alert > alerts.csv
     """
-    recording = find_recording(directory, cwd)
+    recording = find_recording(layout)
     with readable(recording.directory):
         chosen = filters_of(options, recording)
     _refuse_ours(output, recording.directory)

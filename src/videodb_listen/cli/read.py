@@ -8,10 +8,11 @@ from typing import Any
 import click
 
 from videodb_listen.cli.filters import filter_options, filters_of
-from videodb_listen.cli.flags import Parsed, directory_options
+from videodb_listen.cli.flags import Parsed, with_layout
 from videodb_listen.cli.output import say, write_out
 from videodb_listen.cli.reading import damage_counter, find_recording, readable
 from videodb_listen.cli.render import Render, format_option, heading, renderer
+from videodb_listen.paths import Layout
 from videodb_listen.reader.blocks import Block
 from videodb_listen.reader.history import Place
 from videodb_listen.reader.query import OnDamage, Where, select
@@ -22,7 +23,7 @@ _BATCH_BYTES = 256 << 10
 
 
 @click.command()
-@directory_options
+@with_layout
 @filter_options
 @click.option("--cursor", "name", required=True, metavar="NAME", help="Whose place to go on at; a new one begins.")
 @click.option(
@@ -41,8 +42,7 @@ _BATCH_BYTES = 256 << 10
 )
 @format_option("json")
 def read(
-    directory: str | None,
-    cwd: str | None,
+    layout: Layout,
     name: str,
     max_events: int | None,
     max_bytes: int | None,
@@ -57,7 +57,7 @@ def read(
     \b
     videodb-listen read --cursor my-agent --max-bytes 16K
     """
-    recording = find_recording(directory, cwd)
+    recording = find_recording(layout)
     cursor, render, budget = recording.cursor(name), renderer(format), _Budget(max_events, max_bytes)
     with readable(recording.directory), cursor.held(), damage_counter() as on_damage:
         where = filters_of(options, recording).where

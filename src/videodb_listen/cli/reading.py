@@ -7,20 +7,17 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from videodb_listen import environment
 from videodb_listen.cli.output import say
 from videodb_listen.errors import DirectoryUnusable
+from videodb_listen.paths import Layout
 from videodb_listen.reader.query import OnDamage
 from videodb_listen.reader.recording import Recording
 from videodb_listen.system.files import explained
 
 
-def find_recording(directory: str | None, cwd: str | None) -> Recording:
-    """The recording in the directory that the command line, the environment or `.env` of `cwd` names.
-
-    Raises DirectoryUnusable when there is no events file in it, not even a rotated one.
-    """
-    recording = Recording(environment.read(cwd).layout(directory))
+def find_recording(layout: Layout) -> Recording:
+    """The recording in it. Raises DirectoryUnusable when there is no events file, not even a rotated one."""
+    recording = Recording(layout)
     with readable(recording.directory):
         if not recording.history.exists():
             raise DirectoryUnusable(

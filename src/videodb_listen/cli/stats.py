@@ -10,10 +10,11 @@ import click
 import orjson
 
 from videodb_listen.cli.filters import filter_options, filters_of
-from videodb_listen.cli.flags import directory_options
+from videodb_listen.cli.flags import with_layout
 from videodb_listen.cli.output import for_stdout, labelled, write_out
 from videodb_listen.cli.reading import find_recording, readable
 from videodb_listen.cli.render import json_option
+from videodb_listen.paths import Layout
 from videodb_listen.reader.journal import Gap, longest, total_s
 from videodb_listen.reader.stats import Amount, Stats, ranked
 from videodb_listen.text import shorten, visible
@@ -27,10 +28,10 @@ _ALIGNMENT = "<>>><<<"  # of the columns of a table
 
 
 @click.command()
-@directory_options
+@with_layout
 @filter_options
 @json_option
-def stats(directory: str | None, cwd: str | None, as_json: bool, **options: Any) -> None:
+def stats(layout: Layout, as_json: bool, **options: Any) -> None:
     """Show how many events there are, how fast they came, and when none could.
 
     The rate counts the time from the first to the last event. The filters choose the events; of the gaps in the
@@ -40,7 +41,7 @@ def stats(directory: str | None, cwd: str | None, as_json: bool, **options: Any)
     videodb-listen stats --since 1h
     videodb-listen stats --json | jq '.channels[] | {channel, rate_per_minute}'
     """
-    recording = find_recording(directory, cwd)
+    recording = find_recording(layout)
     with readable(recording.directory):
         chosen = filters_of(options, recording)
         found = recording.stats(chosen.where, since=chosen.since_s, until=chosen.until_s)

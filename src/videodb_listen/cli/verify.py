@@ -5,10 +5,11 @@ from __future__ import annotations
 import click
 import orjson
 
-from videodb_listen.cli.flags import directory_options
+from videodb_listen.cli.flags import with_layout
 from videodb_listen.cli.output import for_stdout, labelled, write_out
 from videodb_listen.cli.reading import find_recording, readable
 from videodb_listen.cli.render import json_option
+from videodb_listen.paths import Layout
 from videodb_listen.reader.damage import DAMAGE, NOTED, Spot
 from videodb_listen.reader.verify import Report
 from videodb_listen.units import format_size
@@ -17,9 +18,9 @@ _DAMAGED = 1  # the exit status
 
 
 @click.command()
-@directory_options
+@with_layout
 @json_option
-def verify(directory: str | None, cwd: str | None, as_json: bool) -> None:
+def verify(layout: Layout, as_json: bool) -> None:
     """Look at every line of every file, changing nothing; exit 0 when all is whole, 1 when there is damage.
 
     Damage is what was recorded and cannot be read any more, and events out of order within the last run. Whatever else
@@ -28,7 +29,7 @@ def verify(directory: str | None, cwd: str | None, as_json: bool) -> None:
     \b
     videodb-listen verify || videodb-listen verify --json | jq '.damage[]'
     """
-    recording = find_recording(directory, cwd)
+    recording = find_recording(layout)
     with readable(recording.directory):
         report = recording.verify()
     if as_json:
@@ -47,7 +48,7 @@ def _screen(report: Report, directory: str) -> list[str]:
         ("directory", directory),
         ("events", f"{report.events} ({format_size(report.bytes)}), files: {report.files}"),
         ("gaps", f"{gaps}, recovered: {recovered}, unrecoverable: {lost}" if gaps else "none"),
-        ("set aside", f"{report.fragments} ({format_size(report.fragment_bytes)})" if report.fragments else None),
+        ("fragments", f"{report.fragments} ({format_size(report.fragment_bytes)})" if report.fragments else None),
         ("unfinished", "a last line is being written" if report.tails else None),
         *(("noted", f"{report.counts[kind]} x, first: {_spot_text(spot)}") for kind, spot in report.noted.items()),
         *(("damage", _spot_text(spot)) for spot in report.damage),

@@ -8,15 +8,14 @@ from typing import Any, Literal
 import click
 import orjson
 
-from videodb_listen import environment
 from videodb_listen.cli.filters import MOMENT, content_options, filters_of
-from videodb_listen.cli.flags import Parsed, directory_options
+from videodb_listen.cli.flags import DURATION, Parsed, with_layout
 from videodb_listen.cli.output import for_stdout, write_out
 from videodb_listen.cli.reading import readable
+from videodb_listen.paths import Layout
 from videodb_listen.reader import query
 from videodb_listen.reader.recording import Recording
 from videodb_listen.text import visible
-from videodb_listen.units import parse_duration
 
 
 def _from(text: str) -> str | float:
@@ -25,7 +24,7 @@ def _from(text: str) -> str | float:
 
 @click.command()
 @click.argument("events_wanted", metavar="[EVENT]...", nargs=-1)
-@directory_options
+@with_layout
 @content_options
 @click.option(
     "--from",
@@ -35,12 +34,11 @@ def _from(text: str) -> str | float:
     default="start",
     help="Which events count: those since the listener's start, since now, or since then. [default: start]",
 )
-@click.option("--timeout", "timeout_s", type=Parsed(parse_duration, "TIME"), metavar="TIME", help="Give up after this.")
+@click.option("--timeout", "timeout_s", type=DURATION, metavar="TIME", help="Give up after this.")
 @click.option("--print", "path", metavar="PATH", help="Print this field of the event only, as in data.rtstreams.")
 def wait(
     events_wanted: tuple[str, ...],
-    directory: str | None,
-    cwd: str | None,
+    layout: Layout,
     begin: float | Literal["start", "now"],
     timeout_s: float | None,
     path: str | None,
@@ -56,7 +54,7 @@ def wait(
     videodb-listen wait capture_session.active --timeout 2m --print data.rtstreams
     videodb-listen wait --channel transcript --grep budget
     """
-    recording = Recording(environment.read(cwd).layout(directory))
+    recording = Recording(layout)
     with readable(recording.directory):
         where = filters_of(options, recording).where
         if not events_wanted and where is query.ANY:

@@ -45,15 +45,10 @@ class Follow(Iterator[dict[str, Any]], AsyncIterator[dict[str, Any]]):
         self._reader.close()
         self._watch.close()
 
-    def read(self) -> list[Found]:
-        """The next lines that are there now, with their events, a block of them at most; none when there are no more.
-
-        For who shows lines; they are not given once more as events.
-        """
+    def blocks(self) -> Iterator[Iterator[Found]]:
+        """The lines that are there now with their events, a block at a time; they are not given again as events."""
         while (block := next(self._backlog, None) or self._reader.read()) is not None:
-            if found := list(select(block.data, self._where)):
-                return found
-        return []
+            yield select(block.data, self._where)
 
     def wait(self, timeout_s: float | None = None) -> None:
         """Return after a change, or after `timeout_s` seconds (None: a second)."""
@@ -87,8 +82,9 @@ class Follow(Iterator[dict[str, Any]], AsyncIterator[dict[str, Any]]):
 
     def _look(self) -> bool:
         """Whether an event is at hand, after reading on if none was."""
-        if not self._found:
-            self._found.extend(event for _, event in self.read())
+        blocks = self.blocks()
+        while not self._found and (found := next(blocks, None)) is not None:
+            self._found.extend(event for _, event in found)
         return bool(self._found)
 
     async def _changed(self) -> None:

@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from videodb_listen import presence
 from videodb_listen.environment import Environment, variables
@@ -21,15 +21,17 @@ from videodb_listen.reader.blocks import Block, OnRestart, Reader, say_nothing
 from videodb_listen.reader.cursor import Cursor
 from videodb_listen.reader.following import Follow
 from videodb_listen.reader.history import History, Place
-from videodb_listen.reader.journal import Journal, read_journal
 from videodb_listen.reader.last import last_events
 from videodb_listen.reader.query import ANY, Found, Where, select
 from videodb_listen.reader.run import Run
 from videodb_listen.reader.seek import read_since
-from videodb_listen.reader.stats import Stats, measure
-from videodb_listen.reader.verify import Report, verify
 from videodb_listen.reader.wait import Awaited, wait
 from videodb_listen.system.clock import Deadline, until
+
+if TYPE_CHECKING:  # what looks at a whole recording is imported when it is asked for: most commands do not
+    from videodb_listen.reader.journal import Journal
+    from videodb_listen.reader.stats import Stats
+    from videodb_listen.reader.verify import Report
 
 Source = str | os.PathLike[str]
 """A state directory, whose rotated files are read as one with the events file, or one events file alone.
@@ -93,16 +95,22 @@ class Recording:
 
         `until` (unix seconds, None: now) ends the time whose gaps are told; of the events `where` decides.
         """
+        from videodb_listen.reader.stats import measure
+
         stats = measure(self.history, _since(since, where), since_s=since, run=self.run())
         stats.gaps = [gap for gap in self.journal().gaps if gap.touches(since, until)]
         return stats
 
     def verify(self) -> Report:
         """Whether all of it can still be read. Looks at every byte."""
+        from videodb_listen.reader.verify import verify
+
         return verify(self.history)
 
     def journal(self) -> Journal:
         """What the connection journal says of the past; nothing when there is none."""
+        from videodb_listen.reader.journal import Journal, read_journal
+
         return Journal() if self.layout is None else read_journal(self.layout.journal)
 
     # -- what comes --

@@ -90,7 +90,7 @@ def wait(following: Follow, awaited: Awaited, timeout_s: float | None) -> Verdic
     def look() -> Verdict | None:
         nonlocal live
         more = history.layout is None or is_held(history.layout)  # before reading: what came until then is in the file
-        for line, event in itertools.chain.from_iterable(iter(following.read, [])):
+        for line, event in itertools.chain.from_iterable(following.blocks()):
             awaited.take(line, event, live=live)
         live = True
         if awaited.verdict is None and not more:

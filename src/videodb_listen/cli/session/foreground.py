@@ -44,4 +44,4 @@ async def _until_signal(recording: Recording, progress: Progress) -> str:
             return await main
         except asyncio.CancelledError:
             progress.say(_AT_ONCE[recording.phase])
-            os._exit(ABORTED)  # an orderly end would wait for the threads, and they for an API that does not answer
+            os._exit(ABORTED)  # an orderly end would wait for the look-up of a name, which can hang
