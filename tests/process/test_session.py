@@ -118,7 +118,7 @@ def recorders(site: Site) -> list[int]:
     for entry in Path("/proc").iterdir():
         with contextlib.suppress(OSError):
             words = (entry / "cmdline").read_bytes() if entry.name.isdecimal() else b""
-            if b"recorder" in words and site.key.encode() in (entry / "environ").read_bytes():
+            if b"recorder" in words.split(b"\0") and site.key.encode() in (entry / "environ").read_bytes():
                 found.append(int(entry.name))
     return found
 
