@@ -272,12 +272,14 @@ class Sessions:
     def _activate(self, session: Session, now_s: float) -> None:
         if not _may(session, "active"):
             return
-        session.streams = [
-            self._streams.open(one.channel_id, [one.type], now_s, store=one.store, channel_id=one.category)
-            for one in session.channels
-        ]
+        session.streams = [self._open(session, channel, now_s) for channel in session.channels]
         listed = [{"rtstream_id": one.id, "name": one.name, "media_types": one.media_types} for one in session.streams]
         self._enter(session, "active", rtstreams=listed)
+
+    def _open(self, session: Session, channel: Channel, now_s: float) -> RTStream:
+        """Connect the stream of a channel; its name has the form of one that the node quickstart quotes."""
+        name = f"Capture {channel.category} - {session.id}"
+        return self._streams.open(name, [channel.type], now_s, store=channel.store, channel_id=channel.category)
 
     def _finalise(self, session: Session, now_s: float) -> None:
         if not _may(session, "stopped"):

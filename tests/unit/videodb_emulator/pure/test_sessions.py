@@ -101,7 +101,9 @@ def test_streams_are_there_from_active_on_and_stop_with_the_session() -> None:
     assert recording.body["rtstreams"] == []
     recording.heard(ACTIVE_S)
     streams = recording.body["rtstreams"]
-    assert [(one["channel_id"], one["name"]) for one in streams] == [("mic", "mic:default"), ("screen", "display:1")]
+    assert [(one["channel_id"], one["name"]) for one in streams] == [
+        (category, f"Capture {category} - {recording.id}") for category in ("mic", "screen")
+    ]
     recording.sessions.stop(recording.session, 10.0)
     recording.heard(20.0)
     assert {one["status"] for one in recording.body["rtstreams"]} == {"stopped"}
