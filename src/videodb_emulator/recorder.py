@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from http.client import UNAUTHORIZED
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,8 @@ def ask(method: str, url: str, token: str, body: Params | None) -> Any:
             return json.load(response)
     except urllib.error.HTTPError as error:
         with error:
+            if error.code == UNAUTHORIZED:
+                raise Failure("INVALID_TOKEN", "Internal error: Invalid token") from error
             said = f"Status: {error.code} {error.reason}, Body: {error.read(2000).decode(errors='replace')}"
         raise Failure("INTERNAL_ERROR", f"Internal error: Server error: {said}") from error
     except (OSError, ValueError) as error:

@@ -36,6 +36,7 @@ FIXES = {
     "INVALID_PERMISSION": "use a recorder that knows this permission",
     "INVALID_REQUEST": "give what the message asks for",
     "INVALID_STATE": "start a session first; to begin anew, shut the client down",
+    "INVALID_TOKEN": "take another client token",
     "PAUSE_FAILED": "pause what is being recorded",
     "PERMISSION_DENIED": SETTINGS_FIX,
     "RESUME_FAILED": "resume what is being recorded",
