@@ -26,6 +26,8 @@ from videodb_emulator.pure.dialect import (
     VISUAL_CHANNELS,
     Dialect,
 )
+from videodb_listen import environment
+from videodb_listen.cli.flags import Parsed
 from videodb_listen.cli.recorder import recorder
 from videodb_listen.cli.trigger import trigger
 from videodb_listen.errors import ConfigurationError
@@ -155,7 +157,7 @@ def serve(port: int, speed: float, name: str, plan: str, **dialect: Any) -> None
     except ChaosError as error:
         raise ConfigurationError(f"--chaos: {error}", fix="see videodb-listen emulator serve --help") from error
     try:
-        scenario = None if name == "none" else load(name)
+        scenario = None if name == "none" else load(str(environment.path(name)) if name.startswith("~") else name)
     except ScenarioError as error:
         known = ", ".join([*bundled(), "none"])
         raise ConfigurationError(str(error), fix=f"give {known} or a scenario file") from error
@@ -163,7 +165,7 @@ def serve(port: int, speed: float, name: str, plan: str, **dialect: Any) -> None
 
 
 @emulator.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=Parsed(environment.path, "FILE"))
 @_port
 @_speed
 def replay(file: Path, port: int, speed: float) -> None:
