@@ -128,7 +128,8 @@ def spoils(command: Command) -> None:
     """Refuse to start `cap-1`, and be busy for ever after it."""
     if command["command"] != "startRecording" or not (SPOILT or command["params"]["sessionId"] == "cap-1"):
         return good(command)
-    answer(command, {"code": "BUSY" if SPOILT else "INTERNAL_ERROR", "message": "402 Payment Required"}, "error")
+    message = f"402 Payment Required for {command['params']['uploadToken']}"
+    answer(command, {"code": "BUSY" if SPOILT else "INTERNAL_ERROR", "message": message}, "error")
     return SPOILT.append(command)
 
 

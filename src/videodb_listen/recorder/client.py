@@ -17,6 +17,7 @@ from videodb_listen.errors import ConfigurationError, RecorderFailed, TimedOut
 from videodb_listen.recorder.process import TIMEOUTS_S, Recorder
 from videodb_listen.recorder.protocol import PERMISSIONS, Event, is_verdict_on, verdict_in
 from videodb_listen.settings import BASE_URL_NAME, checked_base_url, checked_credential
+from videodb_listen.text import Secrets
 from videodb_listen.units import format_duration
 
 RECORDER_NAME = "VIDEODB_RECORDER"
@@ -47,8 +48,9 @@ class CaptureClient:
         if not client_token:
             raise ConfigurationError("no client token", fix="take one from Connection.generate_client_token()")
         self.base_url = checked_base_url(base_url or variables().get(BASE_URL_NAME))
-        self.recorder = Recorder(find_recorder(recorder, variables()), self.base_url, timeouts_s=timeouts_s)
         self._token = checked_credential("client token", client_token)
+        command, secrets = find_recorder(recorder, variables()), Secrets(self._token)
+        self.recorder = Recorder(command, self.base_url, timeouts_s=timeouts_s, secrets=secrets)
         self._session: str | None = None  # the one that is recorded; None: none is
         self._recorded_as = ""  # what the recorder calls it
         self._recorded: list[Channel] = []

@@ -17,7 +17,7 @@ from typing import Any
 from videodb_listen.errors import ListenError, RecorderFailed, TimedOut
 from videodb_listen.recorder.protocol import Event, Reply, encode_command, explain, parse_line
 from videodb_listen.system.children import Child, end, lines, start
-from videodb_listen.text import shorten, visible
+from videodb_listen.text import Secrets
 
 TIMEOUT_S = 30.0
 TIMEOUTS_S = {"requestPermission": 120.0, "startRecording": 300.0, "stopRecording": 60.0, "shutdown": 5.0}
@@ -41,14 +41,23 @@ log = logging.getLogger(__name__)
 class Recorder:
     """One recorder: started by the first command, and again by the first one after its end.
 
-    `starts` counts its processes, `noise` lines that mean nothing, `strays` replies that nobody waits for.
+    `starts` counts its processes, `noise` lines that mean nothing, `strays` replies that nobody waits for. What it says
+    is repeated without `secrets`.
     """
 
-    def __init__(self, command: Sequence[str], api_url: str, *, timeouts_s: Mapping[str, float] = TIMEOUTS_S) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        api_url: str,
+        *,
+        timeouts_s: Mapping[str, float] = TIMEOUTS_S,
+        secrets: Secrets | None = None,
+    ) -> None:
         self.starts = self.noise = self.strays = 0
         self._command = list(command)
         self._api_url = api_url
         self._timeouts_s = timeouts_s
+        self._said = (secrets or Secrets()).said
         self._process: Child | None = None
         self._life: asyncio.Task[None] | None = None
         self._unwanted: asyncio.Future[None] | None = None  # done: the process is to end
@@ -179,7 +188,7 @@ class Recorder:
         finally:
             del self._waiting[command_id]
         if not reply.good:
-            why, fix = explain(reply.result)
+            why, fix = explain(reply.result, self._said)
             raise RecorderFailed(f"the recorder refused {command}: {why}", fix=fix)
         return reply.result
 
@@ -236,13 +245,13 @@ class Recorder:
 
     async def _keep_log(self, process: Child) -> None:
         async for line in lines(process.stderr):
-            self._last_words = _short(line.decode(errors="replace")) or self._last_words
+            self._last_words = self._said(line.decode(errors="replace")) or self._last_words
             log.debug("recorder: %s", self._last_words)
 
     def _tell_the_end(self, process: Child) -> None:
         words, fix = self._last_words, "start the session again"
         if self._last_event is not None and self._last_event["event"] == "error":
-            words, fix = explain(self._last_event.get("payload"))
+            words, fix = explain(self._last_event.get("payload"), self._said)
         said = f"the recorder ended with status {process.returncode}{': ' if words else ''}{words}"
         failure = RecorderFailed(said, fix=fix)
         if not self._closed:
@@ -252,7 +261,3 @@ class Recorder:
             if not waiting.done():
                 waiting.set_exception(failure)
         self._news.set()
-
-
-def _short(text: str) -> str:
-    return shorten(visible(text.strip()), 200)

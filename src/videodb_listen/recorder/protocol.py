@@ -6,13 +6,11 @@ stdout is noise (the official SDKs, `capture.py` and `binaryManager.ts`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
-
-from videodb_listen.text import shorten, visible
 
 PREFIX = b"videodb_recorder|"
 
@@ -98,17 +96,16 @@ def is_verdict_on(permission: str, event: Event) -> bool:
     return told and verdict_in(payload) is not None
 
 
-def explain(error: Any) -> tuple[str, str]:
-    """What a recorder's error says, as `message (CODE)` where it has both, and what to do about it."""
+def explain(error: Any, said: Callable[[str], str]) -> tuple[str, str]:
+    """What a recorder's error says, as `message (CODE)` where it has both, and what to do about it.
+
+    `said` makes a text fit for a message.
+    """
     match error:
         case {"code": str(code), "message": str(message)}:
-            return f"{_short(message)} ({_short(code)})", FIXES.get(code, OTHER_FIX)
+            return f"{said(message)} ({said(code)})", FIXES.get(code, OTHER_FIX)
         case {"code": str(code)}:
-            return _short(code), FIXES.get(code, OTHER_FIX)
+            return said(code), FIXES.get(code, OTHER_FIX)
         case str():
-            return _short(error), OTHER_FIX
-    return _short(orjson.dumps(error).decode()), OTHER_FIX
-
-
-def _short(text: str) -> str:
-    return shorten(visible(text.strip()), 200)
+            return said(error), OTHER_FIX
+    return said(orjson.dumps(error).decode()), OTHER_FIX

@@ -141,7 +141,9 @@ async def test_a_recorder_whose_start_was_refused_is_ended_and_the_next_start_ha
     async with client("spoils") as subject:
         mics = (await subject.list_channels()).mics
         first = subject.recorder.pid
-        with pytest.raises(RecorderFailed, match=r"refused startRecording: 402 Payment Required \(INTERNAL_ERROR\); "):
+        with pytest.raises(
+            RecorderFailed, match=r"startRecording: 402 Payment Required for \[secret\] \(INTERNAL_ERROR\); "
+        ):
             await subject.start_session("cap-1", mics)
         assert is_gone(first)
         await subject.start_session("cap-2", mics)

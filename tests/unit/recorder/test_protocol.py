@@ -20,6 +20,7 @@ from videodb_listen.recorder.protocol import (
     parse_line,
     verdict_in,
 )
+from videodb_listen.text import Secrets
 
 
 def test_a_command_is_one_line() -> None:
@@ -98,10 +99,10 @@ def test_a_verdict_is_on_one_permission(event: str, payload: Any, is_one: bool) 
     ],
 )
 def test_an_error_is_its_message_and_its_code_with_what_to_do(error: Any, said: str, fix: str) -> None:
-    assert explain(error) == (said, fix)
+    assert explain(error, Secrets().said) == (said, fix)
 
 
 def test_the_code_is_said_however_long_the_message_is() -> None:
-    said, _ = explain({"code": "INTERNAL_ERROR", "message": "x" * 999})
+    said, _ = explain({"code": "INTERNAL_ERROR", "message": "x" * 999}, Secrets().said)
     assert said.endswith(" (INTERNAL_ERROR)")
     assert len(said) < 300
