@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from videodb_listen.errors import ConfigurationError
-from videodb_listen.paths import DIRECTORY_NAME, Layout, directory_in, state_directory
+from videodb_listen.paths import DIRECTORY_NAME, Layout, directory_in, path_of, state_directory
 from videodb_listen.system.files import is_strangers, open_to_read
 
 if TYPE_CHECKING:
@@ -35,6 +35,11 @@ def variables() -> Mapping[str, str]:
 def log_format() -> str:
     """How messages are to be told, as far as nothing but the environment says: `json`, or else for people."""
     return variables().get(LOG_FORMAT_NAME) or "text"
+
+
+def path(given: str) -> Path:
+    """The path that a person means by `given`, see `path_of`. Raises ConfigurationError."""
+    return path_of(given, variables())
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,7 @@ class Environment:
 
 def read(cwd: str | None) -> Environment:
     """The environment, and the `.env` in `cwd` (None: the working directory); no parent directory is searched."""
-    return Environment(variables(), _dotenv(Path(cwd or ".", ".env")))
+    return Environment(variables(), _dotenv(path(cwd or ".") / ".env"))
 
 
 def _dotenv(path: Path) -> dict[str, str]:
@@ -106,19 +111,17 @@ def _dotenv(path: Path) -> dict[str, str]:
     return {name: value for name, value in values.items() if name in DOTENV_NAMES and value}
 
 
-def _read_key(path: str) -> str:
+def _read_key(given: str) -> str:
     try:
-        key = Path(path).expanduser().read_text("utf-8").strip()
+        key = path(given).read_text("utf-8").strip()
     except OSError as exc:
-        raise _unreadable(path, exc.strerror or "") from None
+        raise _unreadable(given, exc.strerror or "") from None
     except UnicodeDecodeError:
-        raise _unreadable(path, "it is not text") from None
-    except RuntimeError as exc:  # the home of a user that there is not
-        raise _unreadable(path, str(exc)) from None
+        raise _unreadable(given, "it is not text") from None
     if not key:
-        raise ConfigurationError(f"the key file {path} is empty", fix="put the API key into it")
+        raise ConfigurationError(f"the key file {given} is empty", fix="put the API key into it")
     return key
 
 
-def _unreadable(path: str, why: str) -> ConfigurationError:
-    return ConfigurationError(f"the key file {path} cannot be read: {why}", fix="check --api-key-file")
+def _unreadable(given: str, why: str) -> ConfigurationError:
+    return ConfigurationError(f"the key file {given} cannot be read: {why}", fix="check --api-key-file")
