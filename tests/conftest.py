@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -47,3 +49,12 @@ async def site(lone_site: Site, backend: Backend) -> Site:
     """A directory for a listener, with the well-behaved backend behind it."""
     lone_site.backend = backend
     return lone_site
+
+
+@pytest.fixture
+def open_to_all() -> Iterator[Path]:
+    """A directory that every user can reach, as the test's own is not."""
+    path = Path(tempfile.mkdtemp(prefix="videodb-listen-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)

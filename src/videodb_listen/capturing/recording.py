@@ -207,7 +207,7 @@ class Recording:
 
     def _live_id(self) -> str | None:
         with contextlib.suppress(ListenError):  # who may not ask sees none
-            return presence.live_id(self._layout, time.time())
+            return presence.live_id(self._layout)
         return None
 
 
