@@ -74,11 +74,11 @@ class Presence:
 
     @property
     def connected(self) -> bool:
-        """Whether a live connection is proven: phase `connected` and a pong (or the hello) that is not too old."""
+        """Whether a live connection is proven: phase `connected`, and a pong, event or hello that is not too old."""
         state = self.state
         if not self.held or state is None or state.phase != "connected":
             return False
-        proof = max(state.last_pong_unix_ts or 0.0, state.connected_unix_ts or 0.0)
+        proof = max(state.last_pong_unix_ts or 0.0, state.last_event_unix_ts or 0.0, state.connected_unix_ts or 0.0)
         return self.looked_unix_ts - proof <= state.stale_after_s + PUBLISHED_WITHIN_S
 
     @property

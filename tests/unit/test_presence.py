@@ -28,12 +28,15 @@ FRESH_S, STALE_S = 10.0, 50.0
 ANYWHERE = Path("/d")
 
 
-def state(phase: str, *, hello_s: float | None = None, pong_s: float | None = None) -> State:
-    """Return a state whose hello and last pong are so many seconds old."""
+def state(
+    phase: str, *, hello_s: float | None = None, pong_s: float | None = None, event_s: float | None = None
+) -> State:
+    """Return a state whose hello, last pong and last event are so many seconds old."""
     return State(
         phase=phase,
         connected_unix_ts=None if hello_s is None else NOW_S - hello_s,
         last_pong_unix_ts=None if pong_s is None else NOW_S - pong_s,
+        last_event_unix_ts=None if event_s is None else NOW_S - event_s,
         stale_after_s=40.0,
     )
 
@@ -54,6 +57,7 @@ def state(phase: str, *, hello_s: float | None = None, pong_s: float | None = No
         (False, state("connected", hello_s=FRESH_S, pong_s=FRESH_S), "crashed", False),
         (True, state("connected", hello_s=FRESH_S), "connected", True),
         (True, state("connected", hello_s=STALE_S, pong_s=FRESH_S), "connected", True),
+        (True, state("connected", hello_s=STALE_S, pong_s=STALE_S, event_s=FRESH_S), "connected", True),
         (True, state("connected", hello_s=STALE_S, pong_s=STALE_S), "reconnecting", False),
         (True, state("connected", hello_s=STALE_S), "reconnecting", False),
         (True, state("connected"), "reconnecting", False),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -23,7 +24,7 @@ from videodb_listen.listener.reconnect import STABLE_AFTER_S, Lost, ReconnectPol
 from videodb_listen.listener.sink import Sink
 from videodb_listen.listener.upkeep import Watch
 from videodb_listen.paths import Layout
-from videodb_listen.realtime import Connection, open_connection
+from videodb_listen.realtime import Connection, open_connection, time_limit
 from videodb_listen.settings import Settings
 from videodb_listen.system import signals
 from videodb_listen.system.clock import Clock
@@ -61,6 +62,7 @@ class Daemon:
         self._copy = outside.stdout.copy
         self._clock = Clock()
         self._stop = signals.Stop()
+        self._connected_once = asyncio.Event()
         self._wake = asyncio.Event()  # the machine woke up: do not wait any longer
         self._policy = ReconnectPolicy(settings.link)
         self._connection: Connection | None = None
@@ -115,14 +117,14 @@ class Daemon:
 
     async def serve(self) -> None:
         """Connect, read, reconnect, until a signal or a failure that nothing mends."""
-        if self._link.startup_timeout_s:
-            asyncio.get_running_loop().call_later(self._link.startup_timeout_s, self._startup_expired)
+        starting = asyncio.create_task(self._connect_in_time())
         retrying = self._policy.retrying(pause=self._pause, announce=self._retrying)
         serving: asyncio.Task[None] = asyncio.create_task(retrying(self._attempt))
         stopping = asyncio.create_task(self._stop.requested.wait())
         endings: list[asyncio.Future[Any]] = [serving, stopping, self._failure]
         await asyncio.wait(endings, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
+        starting.cancel()
         if not serving.done():
             self._stopping()
             if self._connection is not None and not self._failure.done():
@@ -150,8 +152,9 @@ class Daemon:
     def _connected(self, connection: Connection) -> None:
         self._connection = connection
         self._policy.connected()
-        if self._clear and not self._publisher.ever_connected:
+        if self._clear and not self._connected_once.is_set():
             self._sink.clear()
+        self._connected_once.set()
         self._outside.announce(self._publisher.connected(connection.connection_id, self._clock.now()))
 
     def _retrying(self, failure: ListenError, delay_s: float) -> None:
@@ -176,13 +179,7 @@ class Daemon:
     async def _drain(self, connection: Connection) -> None:
         """Send Close while reading goes on; a second signal, or `drain_s`, cuts it."""
         before = self._sink.events
-        closing = asyncio.create_task(connection.close())
-        hurried = asyncio.create_task(self._stop.hurried.wait())
-        await asyncio.wait([closing, hurried], return_when=asyncio.FIRST_COMPLETED)
-        hurried.cancel()
-        if not closing.done():
-            connection.cut("a second signal")
-        if not await closing:
+        if not await connection.close(self._stop.hurried):
             log.warning(
                 "the drain was cut (--drain is %s, and a second signal cuts it sooner) before the server answered our "
                 "Close; the %d events that came meanwhile are written, later ones were not waited for",
@@ -196,8 +193,12 @@ class Daemon:
             async with asyncio.timeout(seconds):
                 await self._wake.wait()
 
-    def _startup_expired(self) -> None:
-        if not self._publisher.ever_connected:
+    async def _connect_in_time(self) -> None:
+        """Fail unless a connection stands within `startup_timeout_s`."""
+        try:
+            async with time_limit(self._link.startup_timeout_s or math.inf):
+                await self._connected_once.wait()
+        except TimeoutError:
             last = f", the last failure: {self._publisher.failure}" if self._publisher.failure else ""
             self._fail(Unavailable(f"not connected within {format_duration(self._link.startup_timeout_s)}{last}"))
 

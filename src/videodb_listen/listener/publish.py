@@ -66,11 +66,6 @@ class Publisher:
             stale_after_s=link.stale_after_s,
         )
 
-    @property
-    def ever_connected(self) -> bool:
-        """Whether any connection has stood in this run."""
-        return self._state.connects > 0
-
     def open(self) -> None:
         """Publish the pid and remove the id that a crash left. Raises DirectoryUnusable when that cannot be done."""
         with explained(self._layout.directory):

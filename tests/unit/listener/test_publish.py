@@ -73,9 +73,7 @@ def test_opening_publishes_the_pid_and_removes_the_id_that_a_crash_left(layout: 
 
 
 def test_a_first_connection_is_published_and_announced_as_the_first(layout: Layout, publisher: Publisher) -> None:
-    ever = [publisher.ever_connected]
     assert publisher.connected("abc", NOW_S) == Connected("abc", previous_ws_id=None)
-    assert [*ever, publisher.ever_connected] == [False, True]
     assert layout.ws_id.read_bytes() == b"abc"
     state = published(layout)
     assert (state.phase, state.ws_id, state.connected_unix_ts, state.connects) == ("connected", "abc", NOW_S, 1)
