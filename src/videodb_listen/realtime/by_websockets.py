@@ -56,8 +56,9 @@ _SILENT.disabled = True
 class WebsocketsConnection:
     """A `Connection`; what its methods promise is said there."""
 
-    def __init__(self, socket: _Socket, connection_id: str, link: Link, secrets: Secrets) -> None:
+    def __init__(self, socket: _Socket, connection_id: str, hello: bytes, link: Link, secrets: Secrets) -> None:
         self.connection_id = connection_id
+        self.hello = hello
         self._secrets = secrets
         self._socket = socket
         self._link = link
@@ -76,6 +77,8 @@ class WebsocketsConnection:
                 deliver(await receive(decode=False))
         except ConnectionClosed as exc:
             return self._ended(exc)
+        except MemoryError:
+            return Ended("out of memory", refused="a frame for which there is not enough memory")
         finally:
             for task in beside:
                 task.cancel()
@@ -181,13 +184,16 @@ async def open_connection(
             )
     assert isinstance(socket, _Socket)
     try:
-        connection_id = await _hello(socket, link.hello_timeout_s, deliver, secrets)
-        yield WebsocketsConnection(socket, connection_id, link, secrets)
+        connection_id, hello = await _hello(socket, link.hello_timeout_s, deliver, secrets)
+        yield WebsocketsConnection(socket, connection_id, hello, link, secrets)
     finally:
         socket.transport.abort()
 
 
-async def _hello(socket: _Socket, timeout_s: float, deliver: Callable[[bytes], None], secrets: Secrets) -> str:
+async def _hello(
+    socket: _Socket, timeout_s: float, deliver: Callable[[bytes], None], secrets: Secrets
+) -> tuple[str, bytes]:
+    """The connection id, and the frame that said it."""
     try:
         async with time_limit(timeout_s, socket.heard):
             while (connection_id := hello_id(frame := await socket.recv(decode=False))) is None:
@@ -198,7 +204,7 @@ async def _hello(socket: _Socket, timeout_s: float, deliver: Callable[[bytes], N
         raise Unavailable(f"closed before a connection id came: {_describe(exc, secrets).reason}") from None
     except ValueError as exc:
         raise Unavailable(f"the server's {exc}") from None
-    return connection_id
+    return connection_id, frame
 
 
 def _describe(exc: ConnectionClosed, secrets: Secrets) -> Ended:

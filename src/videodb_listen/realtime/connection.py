@@ -32,7 +32,7 @@ class Ended:
 
     reason: str
     close_code: int | None = None
-    refused: str | None = None  # what was over the frame limit; None: nothing was
+    refused: str | None = None  # what was too large, for its limit or the memory; None: nothing was
 
 
 class Connection(Protocol):
@@ -45,10 +45,15 @@ class Connection(Protocol):
     def connection_id(self) -> str:
         """What the server called it in its hello."""
 
+    @property
+    def hello(self) -> bytes:
+        """The frame that said so."""
+
     async def read(self, deliver: Callable[[bytes], None], on_pong: Callable[[float], None]) -> Ended:
         """Hand every frame to `deliver`, as bytes and in order, until the connection has ended and its buffer is empty.
 
-        `on_pong` gets each round trip in seconds; the first ping goes out at once. An exception of `deliver` passes.
+        `on_pong` gets each round trip in seconds; the first ping goes out at once. An exception of `deliver` passes,
+        except want of memory: that is an end like any other.
         """
 
     async def prove(self, timeout_s: float) -> float | None:

@@ -38,7 +38,7 @@ class Silent:
 
 
 def connection(socket: Silent) -> Connection:
-    return WebsocketsConnection(cast(_Socket, socket), "id=", Link(), Secrets())
+    return WebsocketsConnection(cast(_Socket, socket), "id=", b"{}", Link(), Secrets())
 
 
 async def test_a_connection_without_a_pong_is_cut() -> None:
@@ -62,7 +62,7 @@ async def test_a_close_that_cannot_be_sent_is_given_up_after_the_drain() -> None
 
     socket = Full()
     socket.close_rcvd = None
-    subject = WebsocketsConnection(cast(_Socket, socket), "id=", Link(drain_s=0.01), Secrets())
+    subject = WebsocketsConnection(cast(_Socket, socket), "id=", b"{}", Link(drain_s=0.01), Secrets())
     assert not await subject.close()
     assert socket.aborted
 

@@ -167,6 +167,24 @@ async def test_an_exception_of_the_taker_passes(opened: Open) -> None:
             await connection.read(refuse, lambda _: None)
 
 
+@every_library
+async def test_want_of_memory_is_an_end_that_names_the_frame(opened: Open) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.hello()
+        await peer.text(b"a")
+        await peer.wait_gone()
+
+    def refuse(frame: bytes) -> None:
+        raise MemoryError
+
+    async with (
+        Backend([script]) as backend,
+        opened(backend.websocket_url(), Link(), lambda _: None, Secrets()) as connection,
+    ):
+        ended = await connection.read(refuse, lambda _: None)
+    assert ended.refused is not None
+
+
 # -- a time limit ------------------------------------------------------------------------------------------------------
 
 
