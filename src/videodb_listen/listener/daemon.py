@@ -20,7 +20,7 @@ from videodb_listen.line import encode_line
 from videodb_listen.listener.announce import Outside
 from videodb_listen.listener.directory import Owner, owned
 from videodb_listen.listener.publish import Publisher
-from videodb_listen.listener.reconnect import STABLE_AFTER_S, Lost, ReconnectPolicy
+from videodb_listen.listener.reconnect import Lost, ReconnectPolicy
 from videodb_listen.listener.sink import Sink
 from videodb_listen.listener.upkeep import Watch
 from videodb_listen.paths import Layout
@@ -68,7 +68,9 @@ class Daemon:
         self._connection: Connection | None = None
         self._proving: asyncio.Task[float | None] | None = None  # None: the machine never slept
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()  # ends the run when it is set
-        self._publisher = Publisher(settings.link, owner.layout, shared=owner.shared, started_s=self._clock.now())
+        self._publisher = Publisher(
+            settings.link, owner.layout, shared=owner.shared, started_s=self._clock.now(), anew=clear
+        )
         self._sink = self._new_sink(settings, owner)
         self._watch = Watch(
             owner, self._clock, self._sink, self._publisher, outside, on_failure=self._fail, on_sleep=self._woke_up
@@ -82,6 +84,7 @@ class Daemon:
             shared=owner.shared,
             now=self._clock.now,
             on_trouble=self._publisher.disk_trouble,
+            on_repaired=self._repaired,
             on_full=self._hang_up,
             on_failure=self._fail,
         )
@@ -98,8 +101,7 @@ class Daemon:
             self._publisher.open()
             watching = self._watch.start()
             try:
-                if repaired := self._sink.open(held=self._clear):
-                    self._outside.announce(self._publisher.repaired(repaired, self._clock.now()))
+                await self._sink.open(held=self._clear)
                 try:
                     yield
                 finally:
@@ -146,8 +148,12 @@ class Daemon:
         if self._stop.requested.is_set():
             return
         self._publisher.lost(connection.connection_id, ended, self._clock.now())
-        useful = self._sink.events > events_before or self._loop_s() - connected_s >= STABLE_AFTER_S
-        raise Lost(ended.reason, stable=useful and ended.refused is None)
+        raise Lost(
+            ended.reason,
+            lived_s=self._loop_s() - connected_s,
+            delivered=self._sink.events > events_before,
+            refused=ended.refused is not None,
+        )
 
     def _connected(self, connection: Connection) -> None:
         self._connection = connection
@@ -155,7 +161,8 @@ class Daemon:
         if self._clear and not self._connected_once.is_set():
             self._sink.clear()
         self._connected_once.set()
-        self._outside.announce(self._publisher.connected(connection.connection_id, self._clock.now()))
+        connected = self._publisher.connected(connection.connection_id, connection.hello, self._clock.now())
+        self._outside.announce(connected)
 
     def _retrying(self, failure: ListenError, delay_s: float) -> None:
         self._outside.announce(self._publisher.retrying(failure, delay_s))
@@ -201,6 +208,9 @@ class Daemon:
         except TimeoutError:
             last = f", the last failure: {self._publisher.failure}" if self._publisher.failure else ""
             self._fail(Unavailable(f"not connected within {format_duration(self._link.startup_timeout_s)}{last}"))
+
+    def _repaired(self, how: str) -> None:
+        self._outside.announce(self._publisher.repaired(how, self._clock.now()))
 
     def _hang_up(self) -> None:
         if self._connection is not None:
