@@ -38,15 +38,19 @@ PROOF_AFTER_SLEEP_S = 5.0
 _NO_ROOM = "disk full, and no more lines fit into memory"
 
 
-async def run(api: Api, settings: Settings, layout: Layout, outside: Outside, *, clear: bool) -> None:
-    """Record until asked to stop. Returns after a clean stop; raises the ListenError that ended it otherwise.
+async def run(
+    api: Api, settings: Settings, layout: Layout, outside: Outside, *, clear: bool, stop: signals.Stop | None = None
+) -> None:
+    """Record until asked to stop, by a signal or by `stop`, None: by signals only.
+
+    Returns after a clean stop; raises the ListenError that ended it otherwise.
 
     The nesting is the order of the end: last flush and sync, state `stopped`, pid file removed, lock released.
     """
     with owned(layout) as owner:
         if owner.shared:
             log.warning("others can write to %s; a directory of your own is safer", layout.directory)
-        daemon = Daemon(api, settings, outside, clear=clear, owner=owner)
+        daemon = Daemon(api, settings, outside, clear=clear, owner=owner, stop=stop or signals.Stop())
         async with api, daemon.lifetime():
             await daemon.serve()
 
@@ -54,14 +58,16 @@ async def run(api: Api, settings: Settings, layout: Layout, outside: Outside, *,
 class Daemon:
     """One run. All methods run on the loop; what must not block it is handed to a thread by its owner."""
 
-    def __init__(self, api: Api, settings: Settings, outside: Outside, *, clear: bool, owner: Owner) -> None:
+    def __init__(
+        self, api: Api, settings: Settings, outside: Outside, *, clear: bool, owner: Owner, stop: signals.Stop
+    ) -> None:
         self._wanted = EventsOf(api, settings.link.collection)
         self._link = settings.link
         self._clear = clear
         self._outside = outside
         self._copy = outside.stdout.copy
         self._clock = Clock()
-        self._stop = signals.Stop()
+        self._stop = stop
         self._connected_once = asyncio.Event()
         self._wake = asyncio.Event()  # the machine woke up: do not wait any longer
         self._policy = ReconnectPolicy(settings.link)
