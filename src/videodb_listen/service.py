@@ -81,12 +81,7 @@ def start(
     Raises TimedOut after it, DirectoryBusy when one runs and `clear` is wanted, and what the daemon failed with.
     """
     while True:
-        if not until(lambda: not status(layout).ending, Deadline(timeout_s)):
-            raise TimedOut(
-                f"the listener in {layout.directory} is stopping and was not gone within "
-                f"{format_duration(timeout_s or 0)}",
-                fix="try again, or see videodb-listen status",
-            )
+        _outlast_ending(layout, timeout_s)
         if not presence.is_held(layout):
             try:
                 return _launch(layout, words, key())
@@ -98,6 +93,15 @@ def start(
         else:
             with contextlib.suppress(NotRunning):  # it has ended meanwhile
                 return live_id(layout, timeout_s)
+
+
+def _outlast_ending(layout: Layout, timeout_s: float | None) -> None:
+    """Wait until no listener is on its way out. Raises TimedOut."""
+    if not until(lambda: not status(layout).ending, Deadline(timeout_s)):
+        raise TimedOut(
+            f"the listener in {layout.directory} is stopping and was not gone within {format_duration(timeout_s or 0)}",
+            fix="try again, or see videodb-listen status",
+        )
 
 
 def _runs_already(layout: Layout) -> DirectoryBusy:

@@ -73,16 +73,13 @@ class Sink:
         self.room.set()
         self._path = layout.events
         self._memory_limit_bytes = disk.memory_limit_bytes
-        self._on_trouble = on_trouble
-        self._on_full = on_full
-        self._on_failure = on_failure
-        self._on_repaired = on_repaired
+        self._on_trouble, self._on_repaired = on_trouble, on_repaired
+        self._on_full, self._on_failure = on_full, on_failure
         self._loop = asyncio.get_running_loop()
         self._file = EventsFile(layout, disk, rotation, shared=shared, now=now, on_failure=self._sync_failed)
         self._partial = b""  # of the line that the last write ended in; its rest is the first that waits
         self._seen_to = 0  # how far whole lines reached when the name was last seen to be ours, in bytes
-        self._waiting: list[bytes] = []
-        self._waiting_bytes = 0
+        self._waiting, self._waiting_bytes = list[bytes](), 0
         self._open = self._held = self._reopen_due = False
         self._next_flush: asyncio.Handle | None = None
         self._mending: asyncio.Task[None] | None = None  # None: nothing has to be mended now
