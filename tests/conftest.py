@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -18,6 +19,12 @@ settings.load_profile("tests")
 
 # The process tests watch files with inotify and processes with pidfds.
 collect_ignore_glob = [] if sys.platform == "linux" else ["contract/*", "process/*"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _a_cache_of_our_own(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Recorders of the emulator are alone in each worker of a run, not on the machine."""
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """What is decided outside a command line: by the environment of this process, and by a `.env`. The only reader of both.
 
-Commands ask an `Environment`. A program that uses the library has no `.env` read for it: that takes `variables` alone.
+Commands ask an `Environment`; those that only look at a directory load no settings. A program that uses the library has
+no `.env` read for it: that takes `variables` alone.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from videodb_listen.errors import ConfigurationError
-from videodb_listen.paths import DIRECTORY_NAME, Layout, directory_in, state_directory
-from videodb_listen.settings import DOTENV_NAMES, Account, Settings, resolve, resolve_account, value_of
+from videodb_listen.paths import DIRECTORY_NAME, Layout, directory_in, path_of, state_directory
 from videodb_listen.system.files import is_strangers
+
+if TYPE_CHECKING:
+    from videodb_listen.settings import Account, Settings
 
 KEY_FILE_NAME = "VIDEODB_LISTEN_API_KEY_FILE"
 LOG_FORMAT_NAME = "VIDEODB_LISTEN_LOG_FORMAT"
@@ -33,6 +36,11 @@ def variables() -> Mapping[str, str]:
 def log_format() -> str:
     """How messages are to be told, as far as nothing but the environment says: `json`, or else for people."""
     return variables().get(LOG_FORMAT_NAME) or "text"
+
+
+def path(given: str) -> Path:
+    """The path that a person means by `given`, see `path_of`. Raises ConfigurationError."""
+    return path_of(given, variables())
 
 
 @dataclass(frozen=True)
@@ -57,6 +65,8 @@ class Environment:
 
         Raises ConfigurationError for what is missing or wrong.
         """
+        from videodb_listen.settings import resolve_account
+
         return resolve_account(base_url, self.variables, self.dotenv, key=self.file_key(api_key_file))
 
     def settings(self, flags: Mapping[str, Any]) -> Settings:
@@ -64,16 +74,20 @@ class Environment:
 
         Raises ConfigurationError for a wrong variable.
         """
+        from videodb_listen.settings import resolve
+
         return resolve(flags, self.variables)
 
     def value(self, field_name: str, flags: Mapping[str, Any]) -> Any:
         """One setting, whatever the others are. Raises ConfigurationError when its variable is wrong."""
+        from videodb_listen.settings import value_of
+
         return value_of(field_name, flags, self.variables)
 
 
 def read(cwd: str | None) -> Environment:
     """The environment, and the `.env` in `cwd` (None: the working directory); no parent directory is searched."""
-    return Environment(variables(), _dotenv(Path(cwd or ".", ".env")))
+    return Environment(variables(), _dotenv(path(cwd or ".") / ".env"))
 
 
 def _dotenv(path: Path) -> dict[str, str]:
@@ -94,25 +108,25 @@ def _dotenv(path: Path) -> dict[str, str]:
         return {}
     from dotenv import dotenv_values
 
+    from videodb_listen.settings import DOTENV_NAMES
+
     values = dotenv_values(stream=StringIO(content), interpolate=False)
     return {name: value for name, value in values.items() if name in DOTENV_NAMES and value}
 
 
 @functools.cache
-def _read_key(path: str) -> str:
+def _read_key(given: str) -> str:
     """The key in the file, which may be a pipe: that gives it once."""
     try:
-        key = Path(path).expanduser().read_text("utf-8").strip()
+        key = path(given).read_text("utf-8").strip()
     except OSError as exc:
-        raise _unreadable(path, exc.strerror or "") from None
+        raise _unreadable(given, exc.strerror or "") from None
     except UnicodeDecodeError:
-        raise _unreadable(path, "it is not text") from None
-    except RuntimeError as exc:  # the home of a user that there is not
-        raise _unreadable(path, str(exc)) from None
+        raise _unreadable(given, "it is not text") from None
     if not key:
-        raise ConfigurationError(f"the key file {path} is empty", fix="put the API key into it")
+        raise ConfigurationError(f"the key file {given} is empty", fix="put the API key into it")
     return key
 
 
-def _unreadable(path: str, why: str) -> ConfigurationError:
-    return ConfigurationError(f"the key file {path} cannot be read: {why}", fix="check --api-key-file")
+def _unreadable(given: str, why: str) -> ConfigurationError:
+    return ConfigurationError(f"the key file {given} cannot be read: {why}", fix="check --api-key-file")

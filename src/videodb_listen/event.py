@@ -7,14 +7,14 @@ them what a reader asks for. Each is total: any JSON object has an answer, None 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from videodb_listen.line import decode_line
+from videodb_listen.line import decode_beginning
 from videodb_listen.text import shorten, visible
+from videodb_listen.units import unix_seconds
 
 Event = Mapping[str, Any]
 
@@ -27,11 +27,9 @@ _FOLDED = {
     "rtstream.transcript": "transcript",
 }
 _INDEX_TYPES = {"visual": "visual_index", "scene": "visual_index", "audio": "audio_index", "spoken": "audio_index"}
-_TEXT_KEYS = ("text", "label", "event_label", "event_name", "explanation", "summary", "event", "status", "raw")
 _LABEL_KEYS = ("label", "event_label", "event_name")
-
-_MILLISECONDS_ABOVE = 1e11
-"""A number of seconds this large is the year 5138; as milliseconds it is 1973."""
+_WORD_KEYS = ("text", "explanation", "summary", "context", "message")
+_ERROR_KEYS = ("code", "message")
 
 RELATIVE_BELOW = 1e8
 """A smaller number of seconds (1973) is no date: it counts from the beginning of something."""
@@ -96,14 +94,20 @@ def streams_in(event: Event) -> list[str]:
 
 
 def text_of(event: Event) -> str:
-    """What a person would read: its text, else its label, state or error; "" when it has none of them."""
+    """All that a person would read there, "" when that is nothing: what it is called, then what it says.
+
+    It is called by its label, or by its name or state when it has no words; it says words, and what went wrong. Each
+    field counts once, the one in `data` before the one at the top.
+    """
     data_first = tuple(reversed(_places(event)))
-    for key in _TEXT_KEYS:
-        for place in data_first:
-            value = place.get(key)
-            if type(value) is str and value:
-                return value
-    return ""
+    words = [_text_in(data_first, (key,)) for key in _WORD_KEYS]
+    if type(data := event.get("data")) is str:
+        words.append(data)
+    name = label_of(event) or (None if any(words) else _text_in(data_first, ("event", "status")))
+    said = "; ".join(dict.fromkeys(filter(None, (*words, _error_in(data_first)))))
+    if name and said and said != name:
+        return f"{name}: {said}"
+    return name or said or _text_in(data_first, ("raw",)) or ""
 
 
 def label_of(event: Event) -> str | None:
@@ -140,7 +144,7 @@ def received_of(event: Event) -> float | None:
 
 
 def seconds(value: object) -> float | None:
-    """`value` in seconds: a number or numeric text, in seconds or milliseconds, or a time as ISO 8601 writes it.
+    """`value` in seconds: a number or numeric text in any unit of `unix_seconds`, or a time as ISO 8601 writes it.
 
     Unix seconds, unless it is below RELATIVE_BELOW. None when it is no time.
     """
@@ -149,12 +153,9 @@ def seconds(value: object) -> float | None:
     if type(value) is not int and type(value) is not float:
         return None
     try:
-        number = float(value)
-    except OverflowError:
+        return unix_seconds(value)
+    except ValueError:
         return None
-    if not math.isfinite(number):
-        return None
-    return number / 1000 if abs(number) > _MILLISECONDS_ABOVE else number
 
 
 def _seconds_in(text: str) -> float | None:
@@ -205,7 +206,7 @@ class View:
 
 def preview(line: bytes, columns: int = 80) -> str:
     """`[channel] text` for a person, one safe line of at most `columns` columns."""
-    event = decode_line(line)
+    event = decode_beginning(line)
     return shorten(visible(f"[{sent_channel(event)}] {text_of(event)}".rstrip()), columns)
 
 
@@ -216,11 +217,25 @@ def _places(event: Event) -> tuple[Event, ...]:
 
 
 def _text_at(event: Event, keys: tuple[str, ...]) -> str | None:
-    for place in _places(event):
+    return _text_in(_places(event), keys)
+
+
+def _text_in(places: tuple[Event, ...], keys: tuple[str, ...]) -> str | None:
+    for place in places:
         for key in keys:
             value = place.get(key)
             if type(value) is str and value:
                 return value
+    return None
+
+
+def _error_in(places: tuple[Event, ...]) -> str | None:
+    """What went wrong: a text, or an object with a code and a message."""
+    for place in places:
+        error = place.get("error")
+        said = [error.get(key) for key in _ERROR_KEYS] if isinstance(error, dict) else [error]
+        if text := ": ".join(str(value) for value in said if type(value) in (str, int) and value):
+            return text
     return None
 
 

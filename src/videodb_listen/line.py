@@ -4,33 +4,58 @@ Pure. `encode_line` is total: any bytes give one line. A JSON object is spliced,
 prove that it is one, then the server's own bytes go into the line behind the two stamps. Decoding and encoding again
 would turn integers beyond 64 bits into floats, respell numbers and merge duplicate keys; a recorder must not change
 what it records.
+
+A large frame is looked at in pieces, see `pieces`: it gives the line that it would give as a whole, in time that grows
+with its length alone, and in no more memory than four times its size.
 """
 
 from __future__ import annotations
 
 import base64
+import codecs
 import functools
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Container, Generator, Mapping
+from io import BytesIO
 from typing import Any
 
 import orjson
 
+from videodb_listen.pieces import (
+    BORDER,
+    IN_KEY,
+    IN_VALUE,
+    LATER_IN_KEY,
+    MARKED,
+    PIECE_BYTES,
+    Piece,
+    depths_of_marks,
+    nests_too_deep,
+    pieces,
+)
 from videodb_listen.text import visible
-
-MAX_DEPTH = 250
-"""Deepest nesting that is spliced. orjson reads 1,024 levels but writes 254 (measured with 3.13.0), and other readers
-stop near 500: a deeper frame is kept as text, otherwise the file would hold lines that readers cannot take."""
 
 MAX_CONNECTION_ID = 256
 
+MAX_HELLO_BYTES = 1 << 16
+"""A hello is some hundred bytes; what is larger is an event, whatever it holds."""
+
+LARGE_BYTES = 1 << 18
+"""Up to this size a frame is parsed as a whole: what that can cost, 12 MiB and some milliseconds, is no harm."""
+
+BYTE_ORDER_MARK = codecs.BOM_UTF8
+"""Some programs write it in front of JSON; a reader may pass over it (RFC 8259, 8.1). orjson does not."""
+
+_STAMPS = ("ts", "unix_ts")
 _LINE_BREAKS = bytes.maketrans(b"\r\n", b"  ")  # in valid JSON a raw CR or LF is only ever white space
-_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
-_TOKEN = re.compile(_STRING.pattern + rb"|[{}\[\],:]")
-_TO_BRACES = bytes.maketrans(b"[]", b"{}")
-_NOT_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
+_OBJECT = re.compile(rb"[ \t\r\n]*+\{")
+_EMPTY = re.compile(_OBJECT.pattern + rb"[ \t\r\n]*+\}")
 _CONNECTION_ID = re.compile(rf"[!-~]{{1,{MAX_CONNECTION_ID}}}")
+
+
+_OWN_STAMP = re.compile(r"(?:source_)*+(?:unix_)?ts")
+_BEGUN = {IN_KEY: b',"', LATER_IN_KEY: b'"', IN_VALUE: b'"'}  # in front of a piece that begins inside of a string
 
 
 def encode_line(frame: bytes, received_s: float) -> bytes:
@@ -38,15 +63,18 @@ def encode_line(frame: bytes, received_s: float) -> bytes:
 
     Total: whatever the bytes are, the result is one line of strict JSON that starts with `ts` and `unix_ts`.
     """
+    if len(frame) > LARGE_BYTES:
+        return _result_of(encode_in_steps(frame, received_s))
     head = stamps(int(received_s * 1000 + 0.5))
     try:
         event = orjson.loads(frame)
     except orjson.JSONDecodeError:
         return head + b"," + _wrapped(frame)
-    if type(event) is not dict or _nests_too_deep(frame):
+    if type(event) is not dict or nests_too_deep(frame):
         return head + b"," + _wrapped(frame)
     if "ts" in event or "unix_ts" in event:
-        frame = _rename_keys(frame, {**_shifted(event, "ts"), **_shifted(event, "unix_ts")})
+        renamed, rest = _renamed(frame, Piece(0, len(frame), 0, BORDER), 0, _new_names(event))
+        frame = renamed + frame[rest:]
     body = frame.translate(_LINE_BREAKS).lstrip()[1:]
     return b"%b%b%b\n" % (head, b"," if event else b"", body)
 
@@ -67,47 +95,160 @@ def _wrapped(frame: bytes) -> bytes:
         return b'"raw_base64":"' + base64.b64encode(frame) + b'"}\n'
 
 
-def _nests_too_deep(frame: bytes) -> bool:
-    """Whether `frame`, valid JSON, nests more than MAX_DEPTH levels, the outermost being the first.
+# -- an object's own stamps --
 
-    Counted on the bytes: in the parsed object a duplicate key would hide the value that it replaced.
+
+@functools.cache
+def _own_key(*, escaped: bool) -> re.Pattern[bytes]:
+    r"""What stands before the name of a stamp, and the name; `escaped`: each letter may be written as \uNNNN.
+
+    In valid JSON this is a key, or a value in an array.
     """
-    if len(frame) <= 2 * MAX_DEPTH:
-        return False  # every level takes two bytes
-    if frame.count(b"{") + frame.count(b"[") <= MAX_DEPTH:
-        return False  # so few brackets cannot nest deeper
-    brackets = _STRING.sub(b"", frame).translate(_TO_BRACES, _NOT_BRACKETS)
-    for _ in range(MAX_DEPTH):
-        if not brackets:
+
+    def spelled(word: str) -> bytes:
+        return "".join(rf"(?:{letter}|(?i:\\u{ord(letter):04x}))" if escaped else letter for letter in word).encode()
+
+    return re.compile(
+        rb'([{,][ \t\r\n]*+")((?:%b)*+(?:%b)?%b)(?=")' % (spelled("source_"), spelled("unix_"), spelled("ts"))
+    )
+
+
+def _new_names(own: Container[str]) -> dict[str, str]:
+    """New names that free `ts` and `unix_ts` where `own` holds an object's keys.
+
+    Each becomes `source_<key>`, and so on along the chain, so that no two ever collide.
+    """
+    names: dict[str, str] = {}
+    for stamp in _STAMPS:
+        key = stamp
+        while key in own:
+            names[key] = key = f"source_{key}"
+    return names
+
+
+def _renamed(text: bytes, piece: Piece, copied: int, names: Mapping[str, str]) -> tuple[bytes, int]:
+    """`text`, a valid JSON object, from `copied` to the last string of `piece`, its keys renamed; and where that ends.
+
+    Every byte but those of the keys is as it was. Behind the last string there is no key, however far it is.
+    """
+    end = text.rfind(b'"', copied, piece.end - 1) + 1
+    if end == 0:
+        return b"", copied
+    begun = _BEGUN.get(piece.place, b"")
+    window = begun + text[piece.start : end]
+    escaped = b"\\u" in window
+    parts = _own_key(escaped=escaped).split(window)
+    spelled = parts[2::3]
+    parts[2::3] = [MARKED] * len(spelled)
+    depths = depths_of_marks(b"".join(parts), piece.depth)
+    meant = [orjson.loads(b'"%b"' % name).encode() for name in spelled] if escaped else spelled
+    new = {name.encode(): other.encode() for name, other in names.items()}
+    parts[2::3] = [
+        new.get(name, as_it_was) if depth == 1 else as_it_was
+        for name, as_it_was, depth in zip(meant, spelled, depths, strict=True)
+    ]
+    return b"".join(parts)[len(begun) + copied - piece.start :], end
+
+
+# -- large frames --
+
+
+def encode_in_steps(frame: bytes, received_s: float) -> Generator[None, None, bytes]:
+    """`encode_line` for a caller that has other things to do: a step takes some milliseconds.
+
+    Of frames over LARGE_BYTES: a text that escapes would more than double is kept as `raw_base64`.
+    """
+    line = BytesIO()  # grows in place, and gives its content away without a copy
+    line.write(stamps(int(received_s * 1000 + 0.5)))
+    proven = yield from _proven(frame)
+    if proven is not None:
+        yield from _write_object(line, frame, *proven)
+    else:
+        begin = line.tell()
+        if not (yield from _write_text(line, frame)):
+            line.seek(begin)
+            line.truncate()
+            yield from _write_base64(line, frame)
+    return line.getvalue()
+
+
+def _result_of(steps: Generator[None, None, bytes]) -> bytes:
+    try:
+        while True:
+            next(steps)
+    except StopIteration as done:
+        line: bytes = done.value
+        return line
+
+
+def _proven(text: bytes) -> Generator[None, None, tuple[set[str], list[Piece]] | None]:
+    """The stamps of its own that `text` has, and the pieces with them; None when it is no object we may splice."""
+    if not _OBJECT.match(text):
+        return None
+    own: set[str] = set()
+    places: list[Piece] = []
+    try:
+        for piece, found in pieces(text, _own_stamps):
+            if found:
+                own |= found
+                places.append(piece)
+            yield
+    except ValueError:
+        return None
+    return own, places
+
+
+def _own_stamps(document: Mapping[str, Any]) -> set[str]:
+    return {key for key in document if key.endswith("ts") and _OWN_STAMP.fullmatch(key)}
+
+
+def _write_object(line: BytesIO, text: bytes, own: set[str], places: list[Piece]) -> Generator[None, None, None]:
+    names = _new_names(own)
+    if not _EMPTY.match(text):
+        line.write(b",")
+    copied = text.index(b"{") + 1
+    for piece in places if names else ():
+        yield from _copy(line, text, copied, piece.start)
+        renamed, copied = _renamed(text, piece, max(copied, piece.start), names)
+        line.write(renamed.translate(_LINE_BREAKS))
+        yield
+    yield from _copy(line, text, copied, len(text))
+    line.write(b"\n")
+
+
+def _copy(line: BytesIO, text: bytes, start: int, end: int) -> Generator[None, None, None]:
+    for at in range(start, end, PIECE_BYTES):
+        line.write(text[at : min(at + PIECE_BYTES, end)].translate(_LINE_BREAKS))
+        yield
+
+
+def _write_text(line: BytesIO, frame: bytes) -> Generator[None, None, bool]:
+    """Whether `frame` was written: it is UTF-8, and its escapes do not more than double it."""
+    line.write(b',"raw":"')
+    end = line.tell() + 2 * len(frame)
+    decode = codecs.getincrementaldecoder("utf-8")().decode
+    for at in range(0, len(frame), PIECE_BYTES):
+        try:
+            text = decode(frame[at : at + PIECE_BYTES], at + PIECE_BYTES >= len(frame))
+        except UnicodeDecodeError:
             return False
-        brackets = brackets.replace(b"{}", b"")  # one level of leaves: what this uncovers is not scanned again
-    return bool(brackets)
+        line.write(orjson.dumps(text)[1:-1])
+        if line.tell() > end:
+            return False
+        yield
+    line.write(b'"}\n')
+    return True
 
 
-def _shifted(event: Mapping[str, Any], key: str) -> dict[str, str]:
-    """New names that free `key`: it becomes `source_<key>`, and so on along the chain, so that no two ever collide."""
-    renames: dict[str, str] = {}
-    while key in event:
-        renames[key] = key = f"source_{key}"
-    return renames
+def _write_base64(line: BytesIO, frame: bytes) -> Generator[None, None, None]:
+    line.write(b',"raw_base64":"')
+    for at in range(0, len(frame), PIECE_BYTES):
+        line.write(base64.b64encode(frame[at : at + PIECE_BYTES]))
+        yield
+    line.write(b'"}\n')
 
 
-def _rename_keys(frame: bytes, renames: Mapping[str, str]) -> bytes:
-    """`frame`, a valid JSON object, with its top-level keys renamed and every other byte as it was."""
-    parts: list[bytes] = []
-    copied = depth = 0
-    before = b""
-    for token in _TOKEN.finditer(frame):
-        text = token[0]
-        if text in b"{[":
-            depth += 1
-        elif text in b"}]":
-            depth -= 1
-        elif depth == 1 and before in (b"{", b",") and (name := orjson.loads(text)) in renames:
-            parts += frame[copied : token.start()], orjson.dumps(renames[name])
-            copied = token.end()
-        before = text
-    return b"".join([*parts, frame[copied:]])
+# -- reading --
 
 
 def hello_id(frame: bytes) -> str | None:
@@ -117,10 +258,7 @@ def hello_id(frame: bytes) -> str | None:
     Raises ValueError when the id is not printable ASCII without blanks, at most 256 characters: it goes into a file
     and through shells.
     """
-    try:
-        event = orjson.loads(frame)
-    except orjson.JSONDecodeError:
-        return None
+    event = _parsed(frame) if len(frame) <= MAX_HELLO_BYTES else None
     connection_id = event.get("connection_id") if type(event) is dict else None
     if type(connection_id) is not str or not connection_id:
         return None
@@ -131,16 +269,55 @@ def hello_id(frame: bytes) -> str | None:
 
 def decode_frame(frame: bytes) -> dict[str, Any]:
     """The event in `frame`, for a program that takes it at once; one that is no JSON object is wrapped as in a line."""
-    try:
-        event = orjson.loads(frame)
-    except orjson.JSONDecodeError:
-        event = None
+    event = _parsed(frame)
     return event if type(event) is dict else decode_line(b"{" + _wrapped(frame))
 
 
 def decode_line(line: bytes) -> dict[str, Any]:
-    """The event in `line`. Raises ValueError when it is not a JSON object: damage, or a line still being written."""
-    event = orjson.loads(line)
+    """The event in `line`. Raises ValueError when it is not a JSON object: damage, or a line still being written.
+
+    A byte order mark hides none: neither one that an editor put in front of the line, nor one that a server put in
+    front of an object, which therefore is kept as `raw`.
+    """
+    try:
+        event = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        if not line.startswith(BYTE_ORDER_MARK):
+            raise
+        event = orjson.loads(line.removeprefix(BYTE_ORDER_MARK))
+    if type(event) is not dict:
+        raise ValueError("a line of the events file is a JSON object")
+    raw = event.get("raw")
+    return _unwrapped(event, raw) if type(raw) is str and raw.startswith("\ufeff") else event
+
+
+def decode_beginning(line: bytes) -> dict[str, Any]:
+    """The event in `line`; of one over LARGE_BYTES what its first PIECE_BYTES say, a longer text being cut there.
+
+    Raises ValueError when that is no JSON object, or no beginning of one.
+    """
+    if len(line) <= LARGE_BYTES:
+        return decode_line(line)
+    _, event = next(pieces(line, lambda document: document))
     if type(event) is not dict:
         raise ValueError("a line of the events file is a JSON object")
     return event
+
+
+def _parsed(frame: bytes) -> Any:
+    """The JSON in `frame`, behind a byte order mark or not; None when it is none."""
+    try:
+        return orjson.loads(frame.removeprefix(BYTE_ORDER_MARK))
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _unwrapped(event: dict[str, Any], raw: str) -> dict[str, Any]:
+    """The object behind the byte order mark in `raw`, as if it had none; `event` when there is no object."""
+    found = _parsed(raw.encode())
+    if type(found) is not dict:
+        return event
+    own: dict[str, Any] = found
+    names = _new_names(own)
+    stamps = {key: event[key] for key in _STAMPS if key in event}
+    return stamps | {names.get(key, key): value for key, value in own.items()}

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import pwd
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from videodb_listen.errors import ConfigurationError
+
 DIRECTORY_NAME = "VIDEODB_EVENTS_DIR"
 
-_GENERATION = re.compile(r"videodb_events\.(\d{8}T\d{6}\.\d{3}Z)\.jsonl(?:\.gz)?")
+_GENERATION = re.compile(r"videodb_events\.(\d{8}T\d{6}\.\d{3}Z)\.jsonl(?:\.gz)?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -101,14 +105,50 @@ def directory_in(environ: Mapping[str, str]) -> str | None:
 def state_directory(chosen: str | None, environ: Mapping[str, str]) -> Path:
     """The directory: `chosen`, else ${XDG_STATE_HOME:-$HOME/.local/state}/videodb, on every platform.
 
-    `chosen` is what the command line, $VIDEODB_EVENTS_DIR or a `.env` names; a `~/` that no shell expanded is taken for
-    $HOME. None and empty variables count as unset.
+    `chosen` is what the command line, $VIDEODB_EVENTS_DIR or a `.env` names. None and empty variables count as unset,
+    and so does an XDG_STATE_HOME that is not absolute (XDG Base Directory Specification). Raises ConfigurationError.
     """
     if chosen:
-        return _home(environ) / chosen[2:] if chosen.startswith("~/") else Path(chosen)
-    state_home = environ.get("XDG_STATE_HOME")
-    return (Path(state_home) if state_home else _home(environ) / ".local" / "state") / "videodb"
+        return path_of(chosen, environ)
+    state_home = Path(environ.get("XDG_STATE_HOME", ""))
+    return (state_home if state_home.is_absolute() else _home(environ) / ".local" / "state") / "videodb"
+
+
+def path_of(given: str, environ: Mapping[str, str]) -> Path:
+    """The path that a person means by `given`: a `~` or `~user` in front that no shell expanded is a home directory.
+
+    Every path that a person gives goes through here: an option, a variable, a line of a `.env`. A directory whose name
+    begins with a tilde is `./~name`. Raises ConfigurationError for a home that is not known, and for a NUL.
+    """
+    if "\0" in given:
+        raise ConfigurationError(f"the path {given!r} holds a NUL, which no file's name can", fix="correct the path")
+    if not given.startswith("~"):
+        return Path(given)
+    user, *rest = Path(given).parts
+    if user == "~":
+        return _home(environ).joinpath(*rest)
+    try:
+        return Path(given).expanduser()
+    except RuntimeError:
+        raise ConfigurationError(f"no home directory is known for {user}", fix="write the path in full") from None
 
 
 def _home(environ: Mapping[str, str]) -> Path:
-    return Path(environ.get("HOME") or Path.home())
+    """$HOME, else what the account says; a relative one would be another directory in each working directory."""
+    home = Path(environ.get("HOME", ""))
+    if not home.is_absolute():
+        home = _home_of_account() or home
+    if home.is_absolute():
+        return home
+    raise ConfigurationError(
+        "no home directory is known: HOME is not set, and this user has no account here",
+        fix="set HOME, or name the directory with --dir or VIDEODB_EVENTS_DIR",
+    )
+
+
+def _home_of_account() -> Path | None:
+    """The home directory in the account database, None when the user is not in it, as in many a container."""
+    try:
+        return Path(pwd.getpwuid(os.getuid()).pw_dir)
+    except KeyError:
+        return None

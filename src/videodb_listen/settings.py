@@ -72,7 +72,7 @@ def _collection(text: str) -> str:
     return text
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # methods that nobody calls would cost every `--help`
 class Account:
     """Whose account, and where: what every request needs, and nothing else. `key` is an API key or a client token."""
 
@@ -80,7 +80,7 @@ class Account:
     key: str = field(repr=False)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Link:
     """How a connection is made, kept and given up. None is explained at each field."""
 
@@ -109,7 +109,7 @@ class Link:
         return self.ping_interval_s + self.ping_timeout_s
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Disk:
     """When lines are forced onto the disk, and how many may wait for it."""
 
@@ -127,7 +127,7 @@ class Disk:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Rotation:
     """When the events file is rotated, and what becomes of its generations; `rotate_size_bytes` None: never."""
 
@@ -138,7 +138,7 @@ class Rotation:
     rotate_gzip: bool = _option(_switch, False, "", "compress rotated files, one generation late", shown="off")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Output:
     """What is told on stdout and stderr."""
 
@@ -154,7 +154,7 @@ class Output:
     log_format: str = _option(choice("text", "json"), "text", "FORMAT", "messages on stderr: text or json")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Settings:
     """What a listener was told, in groups: whoever needs one is handed that one. Sizes are bytes, times are seconds."""
 
@@ -164,7 +164,7 @@ class Settings:
     output: Output = field(default_factory=Output)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Option:
     """One flag of `run` and `start`, as the table above has it; without a metavar it is a switch."""
 

@@ -110,7 +110,7 @@ async def test_the_journal_tells_the_life_of_a_listener(site: Site, backend: Bac
     assert lost["reason"]
     (gap,) = site.journal("gap")
     assert (gap["old_ws_id"], gap["new_ws_id"]) == (first, second)
-    assert gap["from_unix_ts"] <= gap["to_unix_ts"]
+    assert start["unix_ts"] <= gap["from_unix_ts"] <= lost["unix_ts"] <= gap["to_unix_ts"] == again["unix_ts"]
 
 
 @pytest.mark.parametrize("count", [0, 3])

@@ -27,6 +27,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--faults-report", type=Path, metavar="FILE", help="write a table of the faults that were injected to FILE"
     )
+    parser.addoption(
+        "--seeds",
+        type=int,
+        metavar="N",
+        default=int(os.environ.get("SIMULATED_SEEDS", "3")),
+        help="play N storms for each mode of the simulated server ($SIMULATED_SEEDS, else 3)",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -112,6 +112,19 @@ def test_a_key_file_that_holds_no_key_is_named(tmp_path: Path, content: bytes | 
     assert str(path) in failure.value.message
 
 
+def test_a_tilde_is_the_home_directory_in_every_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "key").write_text("sk-of-file")
+    (tmp_path / "project").mkdir()
+    dotenv(tmp_path / "project", "VIDEODB_EVENTS_DIR=~/events\n")
+    environment = read("~/project")
+    assert environment.account(None, "~/key").key == "sk-of-file"
+    assert environment.layout(None).directory == tmp_path / "events"
+    assert environment.layout("~/other").directory == tmp_path / "other"
+    monkeypatch.setenv("VIDEODB_EVENTS_DIR", "~/from-variable")
+    assert read(None).layout(None).directory == tmp_path / "from-variable"
+
+
 def test_a_key_file_in_the_home_of_nobody_is_a_setting_to_correct() -> None:
     with pytest.raises(ConfigurationError, match="no-such-user"):
         read(None).account(None, "~no-such-user/key")

@@ -30,7 +30,7 @@ NOW_S = 1772446530.123
     ("event", "channel", "text"),
     [
         ({"channel": "transcript", "data": {"text": "hi"}}, "transcript", "hi"),
-        ({"channel": "alert", "data": {"label": "fire", "explanation": "smoke"}}, "alert", "fire"),
+        ({"channel": "alert", "data": {"label": "fire", "explanation": "smoke"}}, "alert", "fire: smoke"),
         (
             {"channel": "capture_session", "event": "capture_session.active"},
             "capture_session",
@@ -44,7 +44,7 @@ NOW_S = 1772446530.123
         ({"channel": None, "type": 5, "event_type": ["a"], "event": {}}, "event", ""),
         ({"channel": "c", "data": None}, "c", ""),
         ({"channel": "c", "data": ["text"]}, "c", ""),
-        ({"channel": "c", "data": "text"}, "c", ""),
+        ({"channel": "c", "data": "text"}, "c", "text"),
         ({"channel": "c", "data": {"text": 5, "label": None, "summary": "s"}}, "c", "s"),
         ({"channel": "c", "data": {"text": ""}, "text": "outer"}, "c", "outer"),
         ({"channel": "c", "data": {"text": "inner"}, "text": "outer"}, "c", "inner"),
@@ -58,7 +58,47 @@ def test_channel_and_text_are_found_where_tolerant_readers_look(event: dict[str,
     assert text_of(event) == text
 
 
-VIEW_KEYS = ("channel", "type", "event_type", "event", "data", "text", "label", "status", "summary", "raw", "ts")
+@pytest.mark.parametrize(
+    ("event", "text"),
+    [
+        ({"data": {"label": "l", "text": "t", "explanation": "e", "context": "c", "summary": "s"}}, "l: t; e; s; c"),
+        ({"data": {"event_label": "l", "explanation": "e"}}, "l: e"),
+        ({"label": "l", "data": {"text": "t"}}, "l: t"),
+        ({"data": {"label": "same", "text": "same"}}, "same"),
+        ({"data": {"text": "same", "explanation": "same"}}, "same"),
+        (
+            {"event": "capture_session.failed", "data": {"error": {"code": "E1", "message": "m"}}},
+            "capture_session.failed: E1: m",
+        ),
+        ({"event": "capture_session.failed", "data": {"error": "m"}}, "capture_session.failed: m"),
+        ({"status": "failed", "error": {"code": 7, "message": "m"}}, "failed: 7: m"),
+        ({"status": "failed", "error": {"reason": "r"}}, "failed"),
+        ({"message": "Forbidden", "connectionId": "c", "requestId": "r"}, "Forbidden"),
+        ({"status": "ok", "text": "t"}, "t"),
+        ({"raw": "words"}, "words"),
+        ({"raw": "words", "text": "t"}, "t"),
+    ],
+)
+def test_the_text_is_all_that_a_person_would_read_there(event: dict[str, Any], text: str) -> None:
+    assert text_of(event) == text
+
+
+VIEW_KEYS = (
+    "error",
+    "message",
+    "explanation",
+    "channel",
+    "type",
+    "event_type",
+    "event",
+    "data",
+    "text",
+    "label",
+    "status",
+    "summary",
+    "raw",
+    "ts",
+)
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: (
@@ -89,6 +129,10 @@ def test_any_object_has_a_channel_a_text_and_a_preview_of_one_safe_line(event: d
         (b"not JSON", "[raw] not JSON"),
         (b"\xff", "[raw]"),
         (b'{"channel":"c","data":{"text":"' + b"x" * 100 + b'"}}', "[c] " + "x" * 75 + "…"),
+        (b'{"channel":"c","data":{"text":"' + b"x" * 1_000_000 + b'"}}', "[c] " + "x" * 75 + "…"),
+        (b'{"channel":"c","label":"l","data":[' + b"[]," * 300_000 + b"0]}", "[c] l"),
+        (b"x" * 1_000_000, "[raw] " + "x" * 73 + "…"),
+        (b"\xff" * 1_000_000, "[raw]"),
     ],
 )
 def test_a_preview_names_the_channel_and_cuts_at_80_columns(frame: bytes, shown: str) -> None:
@@ -158,6 +202,12 @@ def test_whether_it_is_final_is_found_however_it_is_said(event: dict[str, Any], 
         (1710000001234, 1710000001.234),
         (1710000001.234, 1710000001.234),
         ("1710000001234", 1710000001.234),
+        (1710000001234567, 1710000001.234567),
+        (1710000001234567890, 1710000001.2345679),
+        ("1710000001234567", 1710000001.234567),
+        (-5.0, -5.0),
+        (1e21, None),
+        (-1e300, None),
         ("12.5", 12.5),
         (12.5, 12.5),
         ("2026-03-02T10:15:30.123+00:00", 1772446530.123),
@@ -191,7 +241,7 @@ ALERTS: dict[str, dict[str, Any]] = {
 def test_every_variant_of_an_alert_has_its_label(variant: str) -> None:
     view = View.of({"channel": "alert", "unix_ts": NOW_S, **ALERTS[variant]})
     assert (view.channel, view.label, view.received_s) == ("alert", "l", NOW_S)
-    assert view.text in ("t", "l")
+    assert view.text == {"A": "l", "B": "l: t", "C": "l: t"}.get(variant, "l: t; c" if "D" in variant else "l")
     assert view.stream == (None if variant == "C" else "r")
 
 

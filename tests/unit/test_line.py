@@ -1,9 +1,11 @@
 """Any frame becomes exactly one line."""
 
 import base64
+import contextlib
+import functools
 import json
 import math
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
 from itertools import pairwise
@@ -13,13 +15,19 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from support.spelled import Member, any_keys, any_values, blanks, broken, frames, members, objects, scalars
+from videodb_listen import line
 from videodb_listen.line import (
-    MAX_DEPTH,
+    LARGE_BYTES,
+    MAX_HELLO_BYTES,
+    decode_beginning,
     decode_frame,
     decode_line,
+    encode_in_steps,
     encode_line,
     hello_id,
 )
+from videodb_listen.pieces import MAX_DEPTH, PIECE_BYTES, pieces
 
 NOW_S = 1772446530.123
 HEAD = b'{"ts":"2026-03-02T10:15:30.123Z","unix_ts":1772446530.123'
@@ -38,62 +46,6 @@ def pairs(text: bytes) -> list[tuple[str, Any]]:
     """Parse an object with every duplicate key and with numbers as they are spelled."""
     parsed: list[tuple[str, Any]] = json.loads(text, object_pairs_hook=list, parse_int=str, parse_float=str)
     return parsed
-
-
-# -- JSON text, spelled in every way that the grammar allows ----------------------------------------------------------
-
-blanks = st.text(" \t\r\n", max_size=3)
-numbers = st.one_of(
-    st.sampled_from(
-        ("-0", "-0.0", "1E5", "1e+05", "1.10", "0.1e-7", str(2**63), str(2**64), str(2**80), f"-{2**80}", "1e-400")
-    ),
-    st.integers().map(str),
-    st.floats(allow_nan=False, allow_infinity=False).map(repr),
-)
-pieces = st.one_of(
-    st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters='"\\'), max_size=5),
-    st.sampled_from((r"\"", r"\\", r"\/", r"\b", r"\f", r"\n", r"\r", r"\t", r"\u0000", r"\u2028", r"\uD83D\uDE00")),
-    st.sampled_from(("[", "]", "{", "}", ",", ":", "ts", "\u2028", "\x7f", "ä", "漢", "🎥")),
-)
-strings = st.lists(pieces, max_size=4).map(lambda parts: f'"{"".join(parts)}"')
-other_keys = st.one_of(strings, st.sampled_from(('"a"', '"channel"', '"raw"', '"source_ts"', '"TS"', '""'))).filter(
-    lambda text: json.loads(text) not in ("ts", "unix_ts")
-)
-any_keys = st.one_of(other_keys, st.sampled_from(('"ts"', '"unix_ts"')))
-
-
-@dataclass(frozen=True)
-class Member:
-    """One `key: value` of an object, with the white space around its parts."""
-
-    key: str
-    value: str
-    gaps: tuple[str, str, str, str]
-
-    def text(self, key: str | None = None) -> str:
-        a, b, c, d = self.gaps
-        return f"{a}{key or self.key}{b}:{c}{self.value}{d}"
-
-
-def members(keys: st.SearchStrategy[str], values: st.SearchStrategy[str]) -> st.SearchStrategy[Member]:
-    return st.builds(Member, keys, values, st.tuples(blanks, blanks, blanks, blanks))
-
-
-def objects(keys: st.SearchStrategy[str], values: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    full = st.lists(members(keys, values), min_size=1, max_size=4).map(
-        lambda them: ",".join(one.text() for one in them)
-    )
-    return st.one_of(full, blanks).map(lambda inside: f"{{{inside}}}")
-
-
-def arrays(values: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    padded = st.tuples(blanks, values, blanks).map("".join)
-    return st.one_of(st.lists(padded, min_size=1, max_size=4).map(",".join), blanks).map(lambda inside: f"[{inside}]")
-
-
-scalars = st.one_of(numbers, strings, st.sampled_from(("true", "false", "null")))
-any_values = st.recursive(scalars, lambda inner: arrays(inner) | objects(any_keys, inner), max_leaves=8)
-frames = st.tuples(blanks, objects(other_keys, any_values), blanks).map(lambda parts: "".join(parts).encode())
 
 
 # -- every frame -----------------------------------------------------------------------------------------------------
@@ -117,7 +69,7 @@ def test_any_frame_becomes_one_line_of_strict_json_that_starts_with_its_stamps(f
     event = strictly(line)
     assert list(event)[:2] == ["ts", "unix_ts"]
     assert event["ts"] == "2026-03-02T10:15:30.123Z"
-    assert decode_line(line).keys() == event.keys()
+    assert decode_line(line).keys() == event.keys() or event["raw"].startswith("\ufeff")
 
 
 @given(st.floats(0, 4e9))
@@ -205,6 +157,22 @@ def test_nesting_is_spliced_down_to_the_limit_and_kept_as_text_below_it(kind: st
 
 def test_the_limit_is_250_levels() -> None:
     assert MAX_DEPTH == 250
+
+
+@pytest.mark.parametrize("inner", [b"", b"[],", b'{"b":[]},{"b":{}},', b'"[",'])
+@pytest.mark.parametrize("outer", [b"[", b'{"b":'])
+@pytest.mark.parametrize("core", [b"", b"0", b"[]", b"{}", b"[{}]", b'{"b":[]}'])
+def test_depth_is_counted_whatever_stands_beside_it(inner: bytes, outer: bytes, core: bytes) -> None:
+    def deep(levels: int) -> bytes:
+        closer = b"]" if outer == b"[" else b"}"
+        innermost = core or (b"0" if outer != b"[" else b"")
+        return b'{"x":[' + inner * 200 + b"0]," + b'"a":' + outer * levels + innermost + closer * levels + b"}"
+
+    levels = MAX_DEPTH - 1 - max(0, core.count(b"[") + core.count(b"{"))
+    at_limit, deeper = deep(levels), deep(levels + 1)
+    json.loads(at_limit), json.loads(deeper)
+    assert encode_line(at_limit, NOW_S) == HEAD + b"," + at_limit[1:] + b"\n"
+    assert strictly(encode_line(deeper, NOW_S))["raw"] == deeper.decode()
 
 
 @pytest.mark.parametrize(
@@ -340,6 +308,130 @@ def test_the_line_never_has_two_keys_where_the_frame_had_one(own: list[Member]) 
     assert len(set(keys)) == len({json.loads(member.key) for member in own}) + 2
 
 
+# -- large frames ----------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def pieces_of(size: int) -> Iterator[None]:
+    """Look at frames of any size as at large ones, in pieces of this many bytes, a multiple of 3."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(line, "PIECE_BYTES", size)
+        patch.setattr(line, "pieces", functools.partial(pieces, size=size))
+        yield
+
+
+def in_steps(frame: bytes) -> tuple[bytes, int]:
+    """The line, and in how many steps it came."""
+    steps = encode_in_steps(frame, NOW_S)
+    for count in range(10**9):
+        try:
+            next(steps)
+        except StopIteration as done:
+            return done.value, count
+    raise AssertionError
+
+
+own_frames = objects(any_keys, any_values).map(str.encode)
+
+
+@given(st.one_of(frames, own_frames, broken(frames), broken(own_frames), st.binary()), st.sampled_from((18, 24, 48)))
+@example(b'{"a":"' + b"\\ud83d\\ude00" * 9 + b'"}', 18)
+@example(b'{"a":"' + b"\\\\" * 30 + b'\\"","ts":1}', 18)
+@example('{"ts":"🎥🎥🎥🎥🎥🎥🎥🎥🎥","b":[{"ts":0}],"unix_ts":1}'.encode(), 18)
+@example(b'{"abcdefghijklmnopqrstuvwxyz":[[1,2],{"ts":1}],"t\\u0073":2,"source_ts":3}', 18)
+@example(b'{"a":' + b" " * 60 + b"[" + b"1" * 60 + b"]" + b" " * 60 + b',"ts":2}', 18)
+@example(b"{" + b" " * 60 + b"}", 18)
+@example(b'{"a":"\xe6\xbc' + b"\xa2" * 40 + b'"}', 18)
+@example(b'{"a":1}{"b":"2"}', 18)
+def test_a_frame_that_is_looked_at_in_pieces_gives_the_same_line(frame: bytes, size: int) -> None:
+    with pieces_of(size):
+        got, _ = in_steps(frame)
+    whole = encode_line(frame, NOW_S)
+    if b'"raw_base64":' in got[:80] and b'"raw":' in whole[:80]:  # escapes would have more than doubled the text
+        assert strictly(whole)["raw"] == base64.b64decode(strictly(got)["raw_base64"]).decode()
+    else:
+        assert got == whole
+
+
+def test_the_end_of_a_long_key_is_no_stamp() -> None:
+    with pieces_of(24), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("videodb_listen.pieces._LONGEST_KEY", 24)
+        for length in range(60):
+            frame = b'{"%bts":1,"ts":2,"%bts":3}' % (b"k" * length or b"-", b"source_" * (length // 7 + 1))
+            assert in_steps(frame)[0] == encode_line(frame, NOW_S)
+
+
+@given(st.lists(members(st.sampled_from((*STAMP_KEYS, '"a"')), any_values), min_size=1, max_size=9))
+def test_own_stamps_in_pieces_move_to_the_same_names(own: list[Member]) -> None:
+    frame = ("{" + ",".join(member.text() for member in own) + "}").encode()
+    with pieces_of(24):
+        assert in_steps(frame)[0] == encode_line(frame, NOW_S)
+
+
+LARGE: dict[str, tuple[bytes, bytes]] = {
+    "an object": (
+        b'{"a":[' + b"[1," * 200 + b"2" + b"]" * 200 + b'],"t":"' + b"\\n" * LARGE_BYTES + b'"}',
+        b'"a":[' + b"[1," * 200 + b"2" + b"]" * 200 + b'],"t":"' + b"\\n" * LARGE_BYTES + b'"}',
+    ),
+    "its own stamps": (
+        b'{"ts":0,"a":[' + b'{"ts":1},' * LARGE_BYTES + b'2],"unix_ts":3}',
+        b'"source_ts":0,"a":[' + b'{"ts":1},' * LARGE_BYTES + b'2],"source_unix_ts":3}',
+    ),
+    "too deep": (b'{"a":' + b"[" * 250 + b"[]," * LARGE_BYTES + b"0" + b"]" * 250 + b"}", b'"raw":"{'),
+    "half an object": (b'{"a":' + b"[1,2]," * LARGE_BYTES, b'"raw":"{'),
+    "an array": (b"[" + b"1," * LARGE_BYTES + b"1]", b'"raw":"[1,'),
+    "text": (b"x" * 2 * LARGE_BYTES, b'"raw":"xxx'),
+    "text with quotes": (b'"' * 2 * LARGE_BYTES, rb'"raw":"\"\"\"'),
+    "text with many controls": (b"ab\x01" * LARGE_BYTES, b'"raw_base64":"' + base64.b64encode(b"ab\x01" * 9)),
+    "no text": (b"a" * 2 * LARGE_BYTES + b"\xff", b'"raw_base64":"' + base64.b64encode(b"a" * 9)),
+    "a character that is cut off": (
+        b"a" * 2 * LARGE_BYTES + b"\xe6\xbc",
+        b'"raw_base64":"' + base64.b64encode(b"a" * 9),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", LARGE)
+def test_a_large_frame_is_kept_like_a_small_one(kind: str) -> None:
+    frame, begins = LARGE[kind]
+    assert len(frame) > LARGE_BYTES
+    got = encode_line(frame, NOW_S)
+    assert got.startswith(HEAD + b"," + begins)
+    assert got.index(b"\n") == len(got) - 1
+    event = json.loads(got)
+    kept = {"raw": lambda text: text.encode(), "raw_base64": base64.b64decode}
+    if (name := list(event)[2]) in kept:
+        assert kept[name](event[name]) == frame
+
+
+def test_a_large_text_doubles_at_most() -> None:
+    """Escaped, each of its controls would take six bytes."""
+    frame = b"\x01" * 2 * LARGE_BYTES
+    assert len(encode_line(frame, NOW_S)) < 2 * len(frame)
+
+
+def test_a_large_frame_leaves_time_for_other_things() -> None:
+    frame = b'{"a":[' + b"[]," * LARGE_BYTES + b"0]}"
+    got, steps = in_steps(frame)
+    assert steps >= 2 * len(frame) // PIECE_BYTES
+    assert got == encode_line(frame, NOW_S)
+
+
+def test_what_a_large_line_says_is_told_by_its_beginning() -> None:
+    got = decode_beginning(
+        encode_line(b'{"channel":"transcript","data":{"text":"' + b"ab" * LARGE_BYTES + b'"}}', NOW_S)
+    )
+    assert (got["channel"], got["unix_ts"]) == ("transcript", NOW_S)
+    assert 0 < len(got["data"]["text"]) < PIECE_BYTES
+    assert set(got["data"]["text"]) == {"a", "b"}
+
+
+@pytest.mark.parametrize("text", [b"[" + b"1," * LARGE_BYTES + b"1]", b"x" * 2 * LARGE_BYTES])
+def test_what_does_not_begin_an_object_says_nothing(text: bytes) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        decode_beginning(text)
+
+
 # -- the hello -------------------------------------------------------------------------------------------------------
 
 
@@ -360,6 +452,8 @@ def test_the_line_never_has_two_keys_where_the_frame_had_one(own: list[Member]) 
         (b"", None),
         (b"\xff", None),
         (b"connection_id=abc", None),
+        (b'\xef\xbb\xbf{"connection_id":"abc"}', "abc"),
+        (b'{"connection_id":"abc"' + b" " * MAX_HELLO_BYTES + b"}", None),
     ],
 )
 def test_a_hello_is_an_object_with_a_connection_id_and_all_else_is_an_event(frame: bytes, expected: str | None) -> None:
@@ -393,6 +487,7 @@ def test_no_frame_makes_the_hello_fail_in_another_way(frame: bytes) -> None:
         (b"half a \n {", {"raw": "half a \n {"}),
         (b"", {"raw": ""}),
         (b"\xff", {"raw_base64": "/w=="}),
+        (b'\xef\xbb\xbf{"a":1}', {"a": 1}),
     ],
 )
 def test_a_program_gets_any_frame_as_a_dictionary(frame: bytes, event: dict[str, Any]) -> None:
@@ -406,3 +501,19 @@ def test_a_program_gets_any_frame_as_a_dictionary(frame: bytes, event: dict[str,
 def test_a_line_that_is_no_object_is_a_value_error(line: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         decode_line(line)
+
+
+def test_a_byte_order_mark_that_an_editor_left_costs_no_event() -> None:
+    assert decode_line(b'\xef\xbb\xbf{"a":1}\n') == {"a": 1}
+
+
+@given(objects(any_keys, any_values).map(str.encode))
+def test_a_byte_order_mark_that_a_server_sends_is_kept_and_hides_no_event(frame: bytes) -> None:
+    kept = encode_line(b"\xef\xbb\xbf" + frame, NOW_S)
+    assert strictly(kept)["raw"].encode() == b"\xef\xbb\xbf" + frame
+    assert list(decode_line(kept).items()) == list(decode_line(encode_line(frame, NOW_S)).items())
+
+
+@pytest.mark.parametrize("raw", ["\ufeff", "\ufeff[]", '\ufeff{"a":1', "\ufeff\ufeff{}", "x\ufeff{}"])
+def test_a_byte_order_mark_in_front_of_anything_else_is_a_character(raw: str) -> None:
+    assert decode_line(encode_line(raw.encode(), NOW_S))["raw"] == raw

@@ -15,7 +15,7 @@ import orjson
 
 from videodb_listen.errors import ConfigurationError, CredentialsRejected, ListenError, RequestRefused, Unavailable
 from videodb_listen.settings import checked_url
-from videodb_listen.text import Secrets, shorten, visible
+from videodb_listen.text import Secrets
 from videodb_listen.units import parse_retry_after
 
 REFUSALS = frozenset({400, 404, 409, 422})
@@ -94,8 +94,8 @@ def said_in(data: object, secrets: Secrets, *keys: str) -> str:
     Short, on one line, and without `secrets`. `data` itself may be the text.
     """
     found = [data.get(key) for key in keys] if isinstance(data, Mapping) else [data]
-    said = [text.strip() for text in found if isinstance(text, str)]
-    return "".join(": " + shorten(visible(secrets.redact(text)), 200) for text in said if text)
+    said = [secrets.said(text) for text in found if isinstance(text, str)]
+    return "".join(f": {text}" for text in said if text)
 
 
 def _message(body: bytes, secrets: Secrets) -> str:

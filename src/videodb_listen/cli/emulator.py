@@ -26,6 +26,8 @@ from videodb_emulator.pure.dialect import (
     VISUAL_CHANNELS,
     Dialect,
 )
+from videodb_listen import environment
+from videodb_listen.cli.flags import Parsed
 from videodb_listen.cli.recorder import recorder
 from videodb_listen.cli.trigger import trigger
 from videodb_listen.errors import ConfigurationError
@@ -43,11 +45,15 @@ def _positive(_context: click.Context, _parameter: click.Parameter, value: float
     return value
 
 
-def _lag(_context: click.Context, _parameter: click.Parameter, value: str) -> float:
+def _time(_context: click.Context, _parameter: click.Parameter, value: str) -> float:
     try:
-        return -seconds(value[1:]) if value.startswith("-") else seconds(value)
+        return seconds(value)
     except ValueError as error:
         raise click.BadParameter(f"{error}.") from error
+
+
+def _lag(context: click.Context, parameter: click.Parameter, value: str) -> float:
+    return -_time(context, parameter, value[1:]) if value.startswith("-") else _time(context, parameter, value)
 
 
 _port = click.option(
@@ -105,6 +111,15 @@ comes from then until the next one:
 @_dialect_option("--visual-channel", VISUAL_CHANNELS, "What their visual indexes call themselves.")
 @_dialect_option("--alert-shape", ALERT_SHAPES, "Which of the documented forms their alerts have.")
 @_dialect_option("--rebind", REBINDS, "What a second start of a transcript does with its connection.")
+@click.option(
+    "--active-after",
+    "active_after_s",
+    default="1s",
+    show_default=True,
+    metavar="TIME",
+    callback=_time,
+    help="From the recorder's start until its session is active.",
+)
 @_dialect_option("--record-order", RECORD_ORDERS, "Of records over REST; mixed: of indexes the newest first.")
 @_dialect_option("--range-by", RANGES, "Which part of a record must lie between `start` and `end`.")
 @click.option(
@@ -142,7 +157,7 @@ def serve(port: int, speed: float, name: str, plan: str, **dialect: Any) -> None
     except ChaosError as error:
         raise ConfigurationError(f"--chaos: {error}", fix="see videodb-listen emulator serve --help") from error
     try:
-        scenario = None if name == "none" else load(name)
+        scenario = None if name == "none" else load(str(environment.path(name)) if name.startswith("~") else name)
     except ScenarioError as error:
         known = ", ".join([*bundled(), "none"])
         raise ConfigurationError(str(error), fix=f"give {known} or a scenario file") from error
@@ -150,7 +165,7 @@ def serve(port: int, speed: float, name: str, plan: str, **dialect: Any) -> None
 
 
 @emulator.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=Parsed(environment.path, "FILE"))
 @_port
 @_speed
 def replay(file: Path, port: int, speed: float) -> None:

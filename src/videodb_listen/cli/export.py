@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 
 import click
 
+from videodb_listen import environment
 from videodb_listen.cli.filters import Filters, filter_options, filters_of
 from videodb_listen.cli.flags import with_layout
 from videodb_listen.cli.output import for_stdout, say, standard_output, writable
@@ -49,6 +50,7 @@ def export(format: str, output: str | None, layout: Layout, **options: Any) -> N
     videodb-listen export txt --stream mic:default
     videodb-listen export csv --channel alert > alerts.csv
     """
+    output = None if output is None else str(environment.path(output))
     recording = find_recording(layout)
     with readable(recording.directory):
         chosen = filters_of(options, recording)
@@ -56,11 +58,12 @@ def export(format: str, output: str | None, layout: Layout, **options: Any) -> N
     if format != "csv":
         chosen = replace(chosen, where=chosen.where & _SPOKEN)
     reading = _reading(recording, chosen, shown=output is not None and sys.stderr.isatty())
+    fit = for_stdout if output is None else bytes
     with _target(output) as file:
         if format == "csv":
-            _write_table(reading, file, for_stdout if output is None else bytes)
+            _write_table(reading, file, fit)
         else:
-            _write_subtitles(format, reading, file)
+            _write_subtitles(format, reading, file, fit)
 
 
 def _write_table(reading: Reading, file: BinaryIO, fit: Callable[[bytes], bytes]) -> None:
@@ -70,12 +73,12 @@ def _write_table(reading: Reading, file: BinaryIO, fit: Callable[[bytes], bytes]
         file.writelines(fit(csv.row(event).encode()) for event in events)
 
 
-def _write_subtitles(format: str, reading: Reading, file: BinaryIO) -> None:
+def _write_subtitles(format: str, reading: Reading, file: BinaryIO, fit: Callable[[bytes], bytes]) -> None:
     with reading as events:
         cues = cues_of(events)
     if not cues:
         say("no transcript among the events that match; see videodb-listen stats")
-    file.writelines(text.encode() for text in WRITERS[format](cues))
+    file.writelines(fit(line) for text in WRITERS[format](cues) for line in text.encode().splitlines(keepends=True))
 
 
 # -- reading --

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from videodb_listen import environment
 from videodb_listen.cli.first_word import IMPLICIT, require_directory_word
-from videodb_listen.settings import OPTIONS, Option
 from videodb_listen.units import parse_duration
+
+if TYPE_CHECKING:
+    from videodb_listen.settings import Option
 
 Command = Callable[..., Any]
 
@@ -72,6 +74,8 @@ def session_options(command: Command) -> Command:
 
 def listener_options(command: Command) -> Command:
     """Everything that `run` and `start` take."""
+    from videodb_listen.settings import OPTIONS  # here: other commands need none of it
+
     for option in reversed(OPTIONS):
         command = _flag(option)(command)
     command = directory_options(account_options(command))

@@ -15,7 +15,7 @@ from videodb_listen.cli.reading import readable
 from videodb_listen.paths import Layout
 from videodb_listen.reader import query
 from videodb_listen.reader.recording import Recording
-from videodb_listen.text import visible
+from videodb_listen.text import visible, visible_json
 
 
 def _from(text: str) -> str | float:
@@ -75,4 +75,4 @@ def _field(event: dict[str, Any], path: str) -> str:
     value: Any = event
     for name in path.split("."):
         value = value.get(name) if isinstance(value, dict) else None
-    return visible(value) if isinstance(value, str) else orjson.dumps(value).decode()
+    return visible(value) if isinstance(value, str) else visible_json(orjson.dumps(value).decode())

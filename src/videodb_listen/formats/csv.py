@@ -11,8 +11,8 @@ from videodb_listen.event import Event, View
 
 COLUMNS = ("time", "channel", "event", "session", "stream", "stream_name", "label", "text", "start", "end", "final")
 
-_LINE_END = "\r\n"
-"""Python 3.11 quotes a cell for the characters of the line's end alone; a bare CR makes two rows of one elsewhere."""
+_LINE_END = "\r\n\v\f\x1c\x1d\x1e\x85\u2028\u2029"
+"""Python quotes a cell for the characters of the line's end; each of these ends one for some reader of tables."""
 
 
 def header() -> str:

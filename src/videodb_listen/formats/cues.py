@@ -27,7 +27,7 @@ from videodb_listen.event import (
     stream_name_of,
     stream_of,
 )
-from videodb_listen.text import visible
+from videodb_listen.text import for_file
 
 _LATEST_S = 1e11
 """The year 5138: a later time is damage, and too large for a float to tell milliseconds apart."""
@@ -50,7 +50,7 @@ class Cue:
     """Something that was said.
 
     Times are seconds since the earliest cue began. `speaker` is the stream, None when the event names none. Both
-    `speaker` and `text` are one safe line, see `visible`, and never empty.
+    `speaker` and `text` are one line, see `for_file`, and never empty.
     """
 
     start_s: float
@@ -112,7 +112,7 @@ def _words(event: Event) -> str:
 
 
 def _one_line(text: object) -> str:
-    return visible(" ".join(text.split())) if isinstance(text, str) else ""
+    return for_file(" ".join(text.split())) if isinstance(text, str) else ""
 
 
 def _known(moment_s: float | None, earliest_s: float) -> float | None:

@@ -10,7 +10,6 @@ from videodb_listen.event import (
     Event,
     channel_of,
     final_of,
-    label_of,
     name_of,
     received_of,
     stream_name_of,
@@ -55,9 +54,8 @@ def row(event: Event, columns: int, paint: Paint = lambda text, _: text) -> str:
 
 
 def _cells(event: Event) -> tuple[str, str, str, str]:
-    channel, label, text = channel_of(event), label_of(event), text_of(event)
+    channel, words = channel_of(event), text_of(event)
     name = name_of(event) if channel == "capture_session" else channel
-    words = f"{label}: {text}" if label and text != label else text
     stream = stream_name_of(event) or stream_of(event) or "-"
     return _local(received_of(event)), visible(name), visible(stream), visible(words if words != name else "")
 

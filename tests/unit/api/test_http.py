@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import contextlib
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from support.clock import Clock
 from support.recording import RecordingServer, Told, good
+from videodb_listen.api import http
 from videodb_listen.api.http import JOB_DEADLINE_S, JOB_POLL_S, Api, Limits
 from videodb_listen.errors import CredentialsRejected, RequestRefused, TimedOut, Unavailable
 from videodb_listen.settings import Account
@@ -279,6 +282,17 @@ async def test_an_address_in_the_open_is_asked_through_the_proxy(monkeypatch: py
 async def test_answers_are_asked_for_as_they_are(server: RecordingServer) -> None:
     await api(server).get("a")
     assert server.asked[0].headers["accept-encoding"] == "identity"
+
+
+def test_nobody_else_reads_the_key() -> None:
+    source = Path(http.__file__).parents[1]
+    readers = {
+        path.relative_to(source).as_posix()
+        for path in source.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr == "key"
+    }
+    assert readers == {"api/http.py"}
 
 
 def test_no_repr_shows_the_key() -> None:

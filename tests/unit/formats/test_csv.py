@@ -67,6 +67,19 @@ def test_line_breaks_in_a_text_are_no_rows(text: str) -> None:
     assert cells({"data": {"text": text}})["text"] == text
 
 
+BREAKS = [chr(code) for code in range(0x3000) if len(f"a{chr(code)}b".splitlines()) > 1]
+
+
+@pytest.mark.parametrize("character", BREAKS)
+def test_whatever_any_reader_may_take_for_the_end_of_a_line_is_quoted(character: str) -> None:
+    assert f'"a{character}b"' in row({"data": {"text": f"a{character}b"}})
+
+
+def test_what_an_alert_says_is_in_its_row() -> None:
+    found = cells({"channel": "alert", "data": {"label": "fire", "explanation": "smoke"}})
+    assert (found["label"], found["text"]) == ("fire", "fire: smoke")
+
+
 @given(OBJECTS)
 def test_every_event_is_a_row_of_all_columns(event: dict[str, Any]) -> None:
     (found,) = csv.reader(io.StringIO(row(event), newline=""))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from support.transcripts import MIC, NOW_S, SYSTEM, TRANSCRIPTS, said, window
 from videodb_listen.formats.cues import cues_of
+from videodb_listen.formats.subtitles import WRITERS
 
 
 def times(events: Iterable[dict[str, Any]]) -> list[tuple[float, float]]:
@@ -194,7 +195,13 @@ def test_a_stream_keeps_the_name_that_it_came_with_first() -> None:
 
 def test_control_characters_are_visible_and_line_breaks_are_blanks() -> None:
     (cue,) = cues_of([window("\x1b[2J clear\r\n\r\n2\n00:00:00,000 --> 1\u2028\u202eend\x00")])
-    assert cue.text == "\\x1b[2J clear 2 00:00:00,000 --> 1 \\u202eend\\x00"
+    assert cue.text == "\\x1b[2J clear 2 00:00:00,000 --> 1 \u202eend\\x00"
+
+
+def test_what_gives_a_text_its_direction_is_in_every_file_as_it_was_said() -> None:
+    cues = cues_of([window("\u200f(\u05e9\u05dc\u05dd)\u200f 12%")])
+    for write in WRITERS.values():
+        assert "\u200f(\u05e9\u05dc\u05dd)\u200f 12%" in "".join(write(cues))
 
 
 # -- whatever comes --

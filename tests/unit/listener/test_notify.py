@@ -5,6 +5,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,6 +23,20 @@ def manager() -> Iterator[tuple[socket.socket, str]]:
         listening.bind(address)
         listening.settimeout(5)
         yield listening, address
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """What is given to a socket to send, whether anybody is there or not."""
+    messages: list[bytes] = []
+
+    class Recorded(socket.socket):
+        def sendto(self, data: bytes, *to: Any) -> int:  # type: ignore[override]
+            messages.append(data)
+            return super().sendto(data, *to)
+
+    monkeypatch.setattr(socket, "socket", Recorded)
+    return messages
 
 
 def heard(listening: socket.socket) -> list[str]:
@@ -109,12 +124,13 @@ def test_an_at_sign_inside_an_address_is_part_of_its_name() -> None:
 
 
 @pytest.mark.parametrize("address", ["/nowhere/notify", "/" + "x" * 200, "@nobody-listens-here"])
-def test_a_manager_that_does_not_listen_is_no_failure(address: str) -> None:
+def test_a_manager_that_does_not_listen_is_no_failure(address: str, sent: list[bytes]) -> None:
     notifier = Notifier({"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "1000000"})
     notifier.ready("a")
     notifier.status("b")
     notifier.alive()
     notifier.stopping()
+    assert [message.split(b"=")[0] for message in sent] == [b"READY", b"STATUS", b"WATCHDOG", b"STOPPING"]
 
 
 def test_a_manager_that_is_too_slow_holds_nothing_up(manager: tuple[socket.socket, str]) -> None:
@@ -125,6 +141,7 @@ def test_a_manager_that_is_too_slow_holds_nothing_up(manager: tuple[socket.socke
     assert 0 < len(heard(listening)) < 5000
 
 
-def test_without_a_manager_nothing_is_sent() -> None:
+def test_without_a_manager_nothing_is_sent(sent: list[bytes]) -> None:
     for environ in ({}, {"NOTIFY_SOCKET": ""}):
         Notifier(environ).ready("alone")
+    assert sent == []
