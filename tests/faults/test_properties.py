@@ -278,7 +278,7 @@ class Recording(RuleBasedStateMachine):
             on_full=lambda: None,
             on_failure=self.failures.append,
         )
-        sink.open(held=held)
+        await sink.open(held=held)
         return sink
 
     def ended(self) -> None:
@@ -594,9 +594,11 @@ class GivesUpEarly(Sink):
         await super().close()
 
 
-def cut_first(tail: bytes, layout: Layout, **how: Any) -> Path:
-    os.truncate(layout.events, layout.events.stat().st_size - len(tail))
-    return keep_fragment(tail, layout, **how)
+def cut_first(descriptor: int, start: int, end: int, path: Path, **how: Any) -> Path:
+    fragment = os.pread(descriptor, end - start, start)
+    os.ftruncate(descriptor, start)
+    path.write_bytes(fragment)
+    return path
 
 
 def never_whole(_: bytes) -> dict[str, Any]:
