@@ -617,7 +617,11 @@ SEEDED: dict[str, tuple[type[Sink], list[Change], str]] = {
     "reopens in the middle of a line": (ReopensInTheMiddle, [], "left in the middle of a line"),
     "rotates in the middle of a line": (RotatesInTheMiddle, [], "left in the middle of a line"),
     "drops what waits when it is closed": (GivesUpEarly, [], "closed without a word"),
-    "moves a line aside that only lacks its newline": (Sink, [(repair, "decode_line", never_whole)], "not repaired"),
+    "moves a line aside that only lacks its newline": (
+        Sink,
+        [(repair, "decode_beginning", never_whole)],
+        "not repaired",
+    ),
     "loses the fragment": (Sink, [(repair, "_keep_fragment", lambda *_, **__: "nowhere")], "lost: |changed the file"),
     "cuts before it has set aside": (Sink, [(repair, "_keep_fragment", cut_first)], "changed the file|what is gone"),
 }

@@ -10,13 +10,14 @@ import asyncio
 import contextlib
 import logging
 import math
-from collections.abc import AsyncIterator
+import types
+from collections.abc import AsyncIterator, Awaitable, Generator
 from typing import Any
 
 from videodb_listen.api.http import Api
 from videodb_listen.api.websocket_url import EventsOf, request_websocket_url
 from videodb_listen.errors import Bug, ListenError, Unavailable
-from videodb_listen.line import encode_line
+from videodb_listen.line import LARGE_BYTES, encode_in_steps, encode_line
 from videodb_listen.listener.announce import Outside
 from videodb_listen.listener.directory import Owner, owned
 from videodb_listen.listener.publish import Publisher
@@ -184,9 +185,23 @@ class Daemon:
         self._watch.look_at_files()
         self._outside.announce(self._publisher.stopping())
 
-    def _deliver(self, frame: bytes) -> None:
+    def _deliver(self, frame: bytes) -> Awaitable[None] | None:
         self._publisher.received_s = now_s = self._clock.now()
-        line = encode_line(frame, now_s)
+        if len(frame) > LARGE_BYTES:
+            return self._deliver_large(frame, now_s)
+        self._take(encode_line(frame, now_s))
+        return None
+
+    async def _deliver_large(self, frame: bytes, now_s: float) -> None:
+        """In steps, so that signals and pings need not wait."""
+        try:
+            line = await _in_turns(encode_in_steps(frame, now_s))
+        except asyncio.CancelledError:
+            self._take(encode_line(frame, now_s))  # a frame that came is a line
+            raise
+        self._take(line)
+
+    def _take(self, line: bytes) -> None:
         self._sink.append(line)
         self._copy(line)
         if self._connection is None and not self._sink.room.is_set():
@@ -241,6 +256,12 @@ class Daemon:
     @staticmethod
     def _loop_s() -> float:
         return asyncio.get_running_loop().time()
+
+
+@types.coroutine
+def _in_turns(steps: Generator[None, None, bytes]) -> Generator[None, None, bytes]:
+    """What `steps` return; the loop turns between them."""
+    return (yield from steps)
 
 
 def _say_unexpected(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

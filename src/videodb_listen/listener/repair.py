@@ -21,14 +21,15 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
-from videodb_listen.line import decode_line
+from videodb_listen.line import decode_beginning
 from videodb_listen.paths import Layout
+from videodb_listen.pieces import pieces
 from videodb_listen.system.files import LACKING, open_private, sync_content, sync_directory, write_all
 
 _BLOCK_BYTES = 1 << 20
 
 _WHOLE_BYTES = 128 << 20
-"""A longer tail is not asked whether it is an event: no line of ours is, and it need not fit into memory."""
+"""A longer tail is not asked whether it is an event: a line seldom is, and it need not fit into memory."""
 
 _ONLY_GROWS = LACKING | {errno.EPERM}  # as after chattr +a
 
@@ -76,8 +77,9 @@ def _lacks_its_newline_only(descriptor: int, start: int, end: int) -> bool:
     if end - start > _WHOLE_BYTES or os.pread(descriptor, 1, end - 1) != b"}":
         return False
     with contextlib.suppress(ValueError, MemoryError):
-        decode_line(_read(descriptor, start, end))
-        return True
+        tail = _read(descriptor, start, end)
+        decode_beginning(tail)  # an object begins there
+        return all(True for _ in pieces(tail, type))  # and is whole
     return False
 
 

@@ -29,7 +29,7 @@ from websockets.protocol import State
 
 from videodb_listen.errors import PROXY_FIX, TLS_FIX, ConfigurationError, Unavailable
 from videodb_listen.line import hello_id
-from videodb_listen.realtime.connection import Connection, Ended, time_limit
+from videodb_listen.realtime.connection import Connection, Deliver, Ended, time_limit
 from videodb_listen.settings import Link
 from videodb_listen.text import Secrets, one_line, visible
 from videodb_listen.units import format_duration, parse_retry_after
@@ -68,13 +68,15 @@ class WebsocketsConnection:
     def __repr__(self) -> str:
         return f"<Connection {self.connection_id} {self._socket.state.name}>"
 
-    async def read(self, deliver: Callable[[bytes], None], on_pong: Callable[[float], None]) -> Ended:
+    async def read(self, deliver: Deliver, on_pong: Callable[[float], None]) -> Ended:
         """Deliver until the end; `deliver` is called once a frame, on the path of every event."""
         beside = [asyncio.create_task(self._keepalive(on_pong)), asyncio.create_task(self._watch())]
         receive = self._socket.recv
         try:
             while True:
-                deliver(await receive(decode=False))
+                if (rest := deliver(await receive(decode=False))) is not None:
+                    with self._socket.busy():
+                        await rest
         except ConnectionClosed as exc:
             return self._ended(exc)
         except MemoryError:
@@ -140,10 +142,21 @@ class _Socket(ClientConnection):
     """A connection that counts what it is handed, so that silence can be told from a pong that is late."""
 
     _reads = 0
+    _busy = False
 
     def heard(self) -> int:
-        """How often bytes came."""
+        """How often bytes came; it grows with every look while we are still busy with some."""
+        self._reads += self._busy
         return self._reads
+
+    @contextlib.contextmanager
+    def busy(self) -> Iterator[None]:
+        """Something that came is being dealt with; what came after it waits."""
+        self._busy = True
+        try:
+            yield
+        finally:
+            self._busy = False
 
     def data_received(self, data: bytes) -> None:
         """Take what came."""
@@ -159,9 +172,7 @@ class _Connect(connect):
 
 
 @contextlib.asynccontextmanager
-async def open_connection(
-    url: str, link: Link, deliver: Callable[[bytes], None], secrets: Secrets
-) -> AsyncIterator[Connection]:
+async def open_connection(url: str, link: Link, deliver: Deliver, secrets: Secrets) -> AsyncIterator[Connection]:
     """Connect to `url` and wait for the hello; on leaving, whatever is left of the connection is cut.
 
     Frames that come before the hello go to `deliver`: they are events. What the server says is shown without `secrets`.
@@ -190,14 +201,13 @@ async def open_connection(
         socket.transport.abort()
 
 
-async def _hello(
-    socket: _Socket, timeout_s: float, deliver: Callable[[bytes], None], secrets: Secrets
-) -> tuple[str, bytes]:
+async def _hello(socket: _Socket, timeout_s: float, deliver: Deliver, secrets: Secrets) -> tuple[str, bytes]:
     """The connection id, and the frame that said it."""
     try:
         async with time_limit(timeout_s, socket.heard):
             while (connection_id := hello_id(frame := await socket.recv(decode=False))) is None:
-                deliver(frame)
+                if (rest := deliver(frame)) is not None:
+                    await rest
     except TimeoutError:
         raise Unavailable(f"the server sent no connection id within {format_duration(timeout_s)}") from None
     except ConnectionClosed as exc:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -35,6 +35,10 @@ class Ended:
     refused: str | None = None  # what was too large, for its limit or the memory; None: nothing was
 
 
+Deliver = Callable[[bytes], Awaitable[None] | None]
+"""Takes a frame. What it returns is awaited before the next; None: it is done with it, as with all but the largest."""
+
+
 class Connection(Protocol):
     """A live connection: `connection_id` is known, frames are flowing.
 
@@ -49,7 +53,7 @@ class Connection(Protocol):
     def hello(self) -> bytes:
         """The frame that said so."""
 
-    async def read(self, deliver: Callable[[bytes], None], on_pong: Callable[[float], None]) -> Ended:
+    async def read(self, deliver: Deliver, on_pong: Callable[[float], None]) -> Ended:
         """Hand every frame to `deliver`, as bytes and in order, until the connection has ended and its buffer is empty.
 
         `on_pong` gets each round trip in seconds; the first ping goes out at once. An exception of `deliver` passes,

@@ -124,7 +124,7 @@ def test_a_tail_that_cannot_be_asked_whether_it_is_an_event_is_moved(
         raise MemoryError
 
     if trouble == "no memory":
-        monkeypatch.setattr(repair, "decode_line", no_memory)
+        monkeypatch.setattr(repair, "decode_beginning", no_memory)
     else:
         monkeypatch.setattr(repair, "_WHOLE_BYTES", 6)
     layout.events.write_bytes(FILE + b'{"a":1}')
