@@ -268,7 +268,7 @@ class Publisher:
             "gap",
             now_s,
             new_id,
-            from_unix_ts=blind.since_s,
+            from_unix_ts=min(blind.since_s, now_s),  # the clock may have been set back between two runs
             to_unix_ts=now_s,
             old_ws_id=blind.ws_id,
             new_ws_id=new_id,
