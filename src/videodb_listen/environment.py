@@ -6,6 +6,7 @@ no `.env` read for it: that takes `variables` alone.
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from videodb_listen.errors import ConfigurationError
 from videodb_listen.paths import DIRECTORY_NAME, Layout, directory_in, path_of, state_directory
-from videodb_listen.system.files import is_strangers
+from videodb_listen.system.files import is_strangers, open_to_read
 
 if TYPE_CHECKING:
     from videodb_listen.settings import Account, Settings
@@ -64,6 +65,11 @@ class Environment:
         chosen = directory or directory_in(self.variables) or self.dotenv.get(DIRECTORY_NAME)
         return Layout(state_directory(chosen, self.variables))
 
+    def file_key(self, api_key_file: str | None) -> str | None:
+        """The key in the file that the flag or the variable names; None: neither does. Raises ConfigurationError."""
+        key_file = api_key_file or self.variables.get(KEY_FILE_NAME)
+        return _read_key(key_file) if key_file else None
+
     def account(self, base_url: str | None, api_key_file: str | None) -> Account:
         """The account that a command works for; None: a flag that was not given.
 
@@ -71,9 +77,7 @@ class Environment:
         """
         from videodb_listen.settings import resolve_account
 
-        key_file = api_key_file or self.variables.get(KEY_FILE_NAME)
-        key = _read_key(key_file) if key_file else None
-        return resolve_account(base_url, self.variables, self.dotenv, key=key)
+        return resolve_account(base_url, self.variables, self.dotenv, key=self.file_key(api_key_file))
 
     def settings(self, flags: Mapping[str, Any]) -> Settings:
         """All settings; `flags` are those given, field name to value.
@@ -103,10 +107,11 @@ def _dotenv(path: Path) -> dict[str, str]:
     chooses the key and the server.
     """
     try:
-        if is_strangers(path):
-            log.warning("%s is ignored: everyone can write to it, or it is not yours", path)
-            return {}
-        content = path.read_text("utf-8")
+        with os.fdopen(open_to_read(path), encoding="utf-8") as file:
+            if is_strangers(file.fileno()):
+                log.warning("%s is ignored: everyone can write to it, or it is not yours", path)
+                return {}
+            content = file.read()
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as exc:
@@ -120,7 +125,9 @@ def _dotenv(path: Path) -> dict[str, str]:
     return {name: value for name, value in values.items() if name in DOTENV_NAMES and value}
 
 
+@functools.cache
 def _read_key(given: str) -> str:
+    """The key in the file, which may be a pipe: that gives it once."""
     try:
         key = path(given).read_text("utf-8").strip()
     except OSError as exc:

@@ -53,6 +53,19 @@ def test_a_dotenv_of_someone_else_is_ignored(tmp_path: Path) -> None:
     assert read(None).dotenv == {}
 
 
+def test_a_dotenv_that_is_no_file_is_ignored_and_hangs_nobody(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / ".env")
+    assert read(None).dotenv == {}
+
+
+def test_a_dotenv_that_others_have_linked_to_is_ignored(tmp_path: Path) -> None:
+    dotenv(tmp_path, "VIDEO_DB_API_KEY=k\n").rename(tmp_path / "mine")
+    (tmp_path / ".env").symlink_to("mine")
+    assert read(None).dotenv == {"VIDEO_DB_API_KEY": "k"}
+    tmp_path.chmod(0o1777)
+    assert read(None).dotenv == {}
+
+
 def test_a_dotenv_that_cannot_be_read_is_ignored(tmp_path: Path) -> None:
     dotenv(tmp_path, "").write_bytes(b"VIDEO_DB_API_KEY=\xff\n")
     assert read(None).dotenv == {}
@@ -88,6 +101,16 @@ def test_the_key_in_a_file_is_taken_without_its_newline(
         monkeypatch.setenv("VIDEODB_LISTEN_API_KEY_FILE", str(path))
     monkeypatch.setenv("VIDEO_DB_API_KEY", "sk-env")
     assert read(None).account(None, None if by_variable else str(path)).key == "sk-file"
+
+
+def test_a_key_that_comes_through_a_pipe_is_there_for_whoever_asks_again() -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"sk-pipe\n")
+    os.close(writing)
+    environment, place = read(None), f"/dev/fd/{reading}"
+    assert environment.account(None, place).key == "sk-pipe"
+    assert environment.file_key(place) == "sk-pipe"
+    os.close(reading)
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,14 @@ comes from then until the next one:
 @_dialect_option("--visual-channel", VISUAL_CHANNELS, "What their visual indexes call themselves.")
 @_dialect_option("--alert-shape", ALERT_SHAPES, "Which of the documented forms their alerts have.")
 @_dialect_option("--rebind", REBINDS, "What a second start of a transcript does with its connection.")
+@click.option(
+    "--active-after",
+    "active_after_s",
+    default="1s",
+    show_default=True,
+    type=Parsed(seconds, "TIME"),
+    help="From the recorder's start until its session is active.",
+)
 @_dialect_option("--record-order", RECORD_ORDERS, "Of records over REST; mixed: of indexes the newest first.")
 @_dialect_option("--range-by", RANGES, "Which part of a record must lie between `start` and `end`.")
 @click.option(

@@ -13,10 +13,8 @@ from videodb_listen.cli.first_word import cli, meant
 from videodb_listen.cli.output import take_streams
 from videodb_listen.environment import log_format
 from videodb_listen.errors import Bug, ConfigurationError, ListenError, Usage
+from videodb_listen.system.interrupts import INTERRUPTED
 from videodb_listen.text import visible
-
-ABORTED = 130
-"""128 + SIGINT, as shells count."""
 
 _ASKING = (
     click.Option(["--json", "as_json"], is_flag=True),
@@ -33,7 +31,7 @@ def main(args: Sequence[str] | None = None) -> None:
     try:
         status = cli.main(words, prog_name="videodb-listen", standalone_mode=False)
     except click.Abort:
-        status = ABORTED
+        status = INTERRUPTED
     except Exception as exc:  # noqa: BLE001  # the last resort: it becomes one line and a status
         status = _report(_error_of(exc), as_json=asks_for_json(words))
     sys.exit(status if isinstance(status, int) else 0)

@@ -29,6 +29,12 @@ def start(
     environ = environment.read(cwd)
     layout = environ.layout(chosen_directory(dir_argument, directory))
     timeout_s = environ.value("startup_timeout_s", options) or None
-    ws_id = service.start(layout, ctx.meta[WORDS], timeout_s, clear=options["clear"])
+    ws_id = service.start(
+        layout,
+        ctx.meta[WORDS],
+        timeout_s,
+        clear=options["clear"],
+        key=lambda: environ.file_key(options["api_key_file"]),
+    )
     if descriptors.is_writable(descriptors.STDOUT):  # a listener is worth having without anybody to read its id
         click.echo(f"WS_ID={ws_id}")
