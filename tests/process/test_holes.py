@@ -15,6 +15,7 @@ from support.daemon import PYTHON, Site
 from support.history import HandMade, line
 from support.someone_else import as_nobody, in_child, needs_root
 from videodb_listen.cli import main
+from videodb_listen.paths import time_of_stamp
 
 EACH = 2000
 READERS = ["query", "tail -n 99999", "read --cursor a", "stats", "export txt", "export csv"]
@@ -125,6 +126,7 @@ def test_what_may_not_be_read_is_not_passed_over(words: str, mode: int) -> None:
         made.directory.chmod(mode)
 
         def work() -> Any:
+            time_of_stamp(made.stamps[0])  # loads what nobody may load
             as_nobody()
             with pytest.raises(SystemExit) as end:
                 main([*words.split(), "--dir", directory])

@@ -101,12 +101,12 @@ async def test_marks_stand_between_the_events_of_a_query_and_of_a_read(site: Sit
 # -- pipes --
 
 
-async def loses_connections(site: Site, backend: Backend, reader: Daemon) -> None:
-    """An event on each of three connections; `reader` shows its number."""
+async def loses_connections(backend: Backend, reader: Daemon, shown: str) -> None:
+    """An event on each of three connections; `reader` shows its number so."""
     for number in range(3):
         peer = await backend.greeted(number)
         await peer.event({"channel": "alert", "n": number})
-        await reader.stdout_line(str(number))
+        await reader.stdout_line(shown % number)
         if number < 2:
             peer.rst()
 
@@ -116,7 +116,7 @@ async def test_the_documented_pipe_of_json_holds_across_reconnects(site: Site, b
     pipe = f'"$@" {" ".join(RETRY)} --output json | grep --line-buffered -v ^WS_ID= | {sys.executable} -c "{each}"'
     command = [*command_of("run"), "--dir", str(site.directory)]
     async with Daemon(site, command=["sh", "-c", pipe, "sh", *command]) as piped:
-        await loses_connections(site, backend, piped)
+        await loses_connections(backend, piped, "%d")
         assert (await site.run("stop")).status == 0
         assert await piped.exit_status() == 0
         assert piped.stdout.split() == ["0", "1", "2"]
@@ -126,7 +126,7 @@ async def test_who_follows_as_json_gets_nothing_else_across_reconnects(site: Sit
     async with site.daemon(*RETRY) as daemon:
         await daemon.ws_id()
         async with following(site, "-n", "99", "--json") as tail:
-            await loses_connections(site, backend, tail)
+            await loses_connections(backend, tail, '"n": %d')
             assert [json.loads(line)["n"] for line in tail.stdout.splitlines()] == [0, 1, 2]
         assert await daemon.stop() == 0
 
