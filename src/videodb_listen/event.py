@@ -29,6 +29,7 @@ _FOLDED = {
 _INDEX_TYPES = {"visual": "visual_index", "scene": "visual_index", "audio": "audio_index", "spoken": "audio_index"}
 _LABEL_KEYS = ("label", "event_label", "event_name")
 _WORD_KEYS = ("text", "explanation", "summary", "context", "message")
+_LISTS = ("rtstreams", "streams", "channels")
 _ERROR_KEYS = ("code", "message")
 
 RELATIVE_BELOW = 1e8
@@ -92,7 +93,7 @@ def streams_in(event: Event) -> list[str]:
 def stream_names_in(event: Event) -> dict[str, str]:
     """The names that the event tells, by the ids of the streams: of its own, and of those that it lists."""
     own = (stream_of(event), stream_name_of(event))
-    return {stream: name for stream, name in [own, *_listed_in(event)] if stream and name}
+    return {stream: name for stream, name in (own, *_listed_in(event)) if stream and name}
 
 
 def link_of(event: Event) -> str | None:
@@ -220,7 +221,9 @@ def preview(line: bytes, columns: int = 80) -> str:
 def _listed_in(event: Event) -> list[tuple[str, str | None]]:
     """Id and name of each stream that a lifecycle event lists; None: it has no name there."""
     data = event.get("data")
-    lists = [data.get(key) for key in ("rtstreams", "streams", "channels")] if isinstance(data, dict) else []
+    if not isinstance(data, dict) or data.keys().isdisjoint(_LISTS):
+        return []
+    lists = [data.get(key) for key in _LISTS]
     items = [item for found in lists if isinstance(found, list) for item in found if isinstance(item, dict)]
     pairs = [(item.get("rtstream_id") or item.get("id"), item.get("name") or item.get("channel_id")) for item in items]
     return [(stream, name if type(name) is str else None) for stream, name in pairs if type(stream) is str]

@@ -18,7 +18,6 @@ from videodb_listen.reader import query
 from videodb_listen.reader.query import ANY, Where
 from videodb_listen.reader.recording import Recording
 from videodb_listen.reader.wait import Session
-from videodb_listen.text import visible
 from videodb_listen.units import parse_moment
 
 MOMENT = Parsed(lambda text: parse_moment(text, time.time()), "WHEN")
@@ -96,7 +95,7 @@ def say_unknown(names: Iterable[str], recording: Recording) -> None:
         if name not in query.KNOWN and not recording.has(query.event(name)):
             near = difflib.get_close_matches(name, query.KNOWN, n=3)
             hint = f"; near it: {', '.join(near)}" if near else ""
-            say(f"no channel or event '{visible(name)}' is known, and none is recorded{hint}")
+            say(f"no channel or event '{name}' is known, and none is recorded{hint}")
 
 
 def _decorated(command: Command, *options: Callable[[Command], Command]) -> Command:

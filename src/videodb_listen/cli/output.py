@@ -131,4 +131,4 @@ def print_object(content: dict[str, Any]) -> None:
 
 def say(what: str) -> None:
     """One line on stderr."""
-    click.echo(f"videodb-listen: {what}", err=True)
+    click.echo(f"videodb-listen: {visible(what)}", err=True)

@@ -10,11 +10,10 @@ from typing import Any
 import click
 
 from videodb_listen.cli.first_word import cli, meant
-from videodb_listen.cli.output import take_streams
+from videodb_listen.cli.output import say, take_streams
 from videodb_listen.environment import log_format
 from videodb_listen.errors import Bug, ConfigurationError, ListenError, Usage
 from videodb_listen.system.interrupts import INTERRUPTED
-from videodb_listen.text import visible
 
 _ASKING = (
     click.Option(["--json", "as_json"], is_flag=True),
@@ -90,7 +89,7 @@ def _report(error: ListenError, *, as_json: bool) -> int:
         from videodb_listen.cli.logs import json_safe
 
         line = orjson.dumps(json_safe(error.as_dict())).decode()
+        click.echo(line, err=True)
     else:
-        line = f"videodb-listen: {visible(str(error))}"
-    click.echo(line, err=True)
+        say(str(error))
     return error.status

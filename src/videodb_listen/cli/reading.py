@@ -16,7 +16,6 @@ from videodb_listen.paths import Layout
 from videodb_listen.reader.losses import Break, Losses
 from videodb_listen.reader.recording import Recording
 from videodb_listen.system.files import explained
-from videodb_listen.text import visible
 
 
 class Told(Losses):
@@ -77,7 +76,7 @@ class News:
         elif phase == "starting":
             say("the listener has no connection yet")
         elif phase in ("stopped", "crashed"):
-            say(f"no listener runs in {visible(str(self._recording.directory))}: nothing new can come")
+            say(f"no listener runs in {self._recording.directory}: nothing new can come")
 
     def _since(self) -> str:
         lost_s = self._recording.journal().lost_s

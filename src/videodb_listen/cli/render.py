@@ -95,12 +95,13 @@ class Renderer:
 
     def _names_for(self, event: Mapping[str, Any]) -> Mapping[str, str]:
         """The names of streams by their ids, that of this event among them as far as the recording tells it."""
-        stream = stream_of(event)
-        if stream is not None and stream not in self._names and not self._has_asked:
-            self._names = self._recording.stream_names() | self._names
+        names, stream = self._names, stream_of(event)
+        if stream is not None and stream not in names and not self._has_asked:
+            self._names = names = self._recording.stream_names() | names
             self._has_asked = True
-        self._names = stream_names_in(event) | self._names  # the first name that a stream came with is its name
-        return self._names
+        if stream is None or stream not in names:
+            self._names = names = stream_names_in(event) | names  # the first name that a stream came with is its name
+        return names
 
 
 def _painted(words: str, style: str) -> str:

@@ -16,7 +16,6 @@ from videodb_listen.paths import Layout
 from videodb_listen.presence import Presence, State
 from videodb_listen.reader.counters import up_to_date
 from videodb_listen.reader.history import History
-from videodb_listen.text import visible
 from videodb_listen.units import format_duration, format_size
 
 
@@ -33,7 +32,7 @@ def status(layout: Layout, format: str) -> None:
     """
     seen = _counted(service.status(layout), layout)
     if not layout.directory.is_dir():
-        say(f"there is no directory {visible(str(layout.directory))}")
+        say(f"there is no directory {layout.directory}")
     if format == "json":
         print_object(json_safe(seen.as_dict()))
     else:

@@ -30,4 +30,5 @@ def stop(layout: Layout, events: tuple[str, ...], timeout_s: float) -> None:
     videodb-listen stop --after capture_session.exported --timeout 10m
     """
     pid = service.stop(layout, timeout_s, after=events)
-    click.echo(f"no listener runs in {layout.directory}" if pid is None else f"stopped (pid {pid})", err=True)
+    missing = "" if layout.directory.is_dir() else ", which is not there"
+    click.echo(f"no listener runs in {layout.directory}{missing}" if pid is None else f"stopped (pid {pid})", err=True)

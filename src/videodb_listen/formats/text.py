@@ -45,6 +45,9 @@ _NO_NAMES: Mapping[str, str] = {}
 
 _NAME_COLUMNS, _LONG_NAME_COLUMNS, _STREAM_COLUMNS, _LEAST_TEXT_COLUMNS = 16, 28, 20, 10
 
+_TELLING = ("capture_session", "alert")
+"""Channels whose events say more than their text."""
+
 _REASONS = {
     "lost": "the connection was lost",
     "stopped": "the listener was stopped",
@@ -83,14 +86,16 @@ def mark(gap: Event, paint: Paint = plain, *, dated: bool = True) -> str:
 
 
 def _cells(event: Event, names: Mapping[str, str]) -> tuple[str, str, str, str]:
-    channel = channel_of(event)
-    name = name_of(event) if channel == "capture_session" else channel
+    name = channel = channel_of(event)
+    if channel == "capture_session":
+        name = name_of(event)
+    words = _told(event, name, names) if channel in _TELLING else text_of(event)
     own = stream_of(event)
     stream = (own and names.get(own)) or stream_name_of(event) or own or "-"
-    return _local(received_of(event)), visible(name), visible(stream), visible(_words(event, name, names))
+    return _local(received_of(event)), visible(name), visible(stream), visible(words if words != name else "")
 
 
-def _words(event: Event, name: str, names: Mapping[str, str]) -> str:
+def _told(event: Event, name: str, names: Mapping[str, str]) -> str:
     """Its text, the streams that it lists and where it can be seen; without the `name`, which stands there already."""
     text = text_of(event)
     if text in (name, name.partition(".")[2]):
