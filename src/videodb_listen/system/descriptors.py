@@ -6,6 +6,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import stat
 from pathlib import Path
 
 STDIN, STDOUT, STDERR = 0, 1, 2
@@ -52,6 +53,11 @@ def _status(descriptor: int) -> os.stat_result | None:
         if exc.errno != errno.ESTALE:
             raise
         return None
+
+
+def is_file(descriptor: int) -> bool:
+    """Whether it is a file on a disk: no terminal, no pipe, no device. Raises OSError."""
+    return stat.S_ISREG(os.fstat(descriptor).st_mode)
 
 
 def is_writable(descriptor: int) -> bool:

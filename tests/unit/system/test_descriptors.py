@@ -69,6 +69,13 @@ def test_a_closed_descriptor_is_an_error(path: Path) -> None:
         descriptors.is_named(descriptor, path)
 
 
+def test_a_file_is_told_from_what_is_none(descriptor: int) -> None:
+    reading, writing = os.pipe()
+    assert [descriptors.is_file(number) for number in (descriptor, writing)] == [True, False]
+    os.close(reading)
+    os.close(writing)
+
+
 @pytest.mark.parametrize(
     ("flags", "same"), [(os.O_RDWR | os.O_APPEND, True), (os.O_RDWR, False), (os.O_WRONLY | os.O_APPEND, False)]
 )
