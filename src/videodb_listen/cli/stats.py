@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 
 import click
 
@@ -11,6 +10,7 @@ from videodb_listen.cli.filters import Filters, filter_options
 from videodb_listen.cli.flags import screen_option
 from videodb_listen.cli.output import labelled, print_object, print_screen, terminal_columns
 from videodb_listen.cli.reading import with_recording
+from videodb_listen.formats.text import local_time
 from videodb_listen.reader.journal import Gap, longest, total_s
 from videodb_listen.reader.recording import Recording
 from videodb_listen.reader.stats import Amount, Stats, ranked
@@ -57,8 +57,8 @@ def _screen(found: Stats, file: str) -> list[str]:
     rows = [
         ("file", file),
         ("events", f"{total.events} ({format_size(total.bytes)})"),
-        ("first", _when(total.first_s)),
-        ("last", _when(total.last_s)),
+        ("first", None if total.first_s is None else local_time(total.first_s)),
+        ("last", None if total.last_s is None else local_time(total.last_s)),
         ("rate", None if rate is None else f"{rate:.1f} a minute"),
         ("gaps", f"{len(found.gaps)}, {format_duration(total_s(found.gaps))} in all" if found.gaps else "none"),
         ("longest gap", _gap_text(longest(found.gaps))),
@@ -105,8 +105,8 @@ def _row(name: str, amount: Amount, total_events: int) -> list[str]:
         str(amount.events),
         f"{amount.events / total_events:.0%}",
         "-" if rate is None else f"{rate:.1f}",
-        _when(amount.first_s) or "-",
-        _when(amount.last_s) or "-",
+        local_time(amount.first_s),
+        local_time(amount.last_s),
         shorten(visible(amount.label or ""), _NAME_COLUMNS),
     ]
 
@@ -114,14 +114,4 @@ def _row(name: str, amount: Amount, total_events: int) -> list[str]:
 def _gap_text(gap: Gap | None) -> str | None:
     if gap is None:
         return None
-    return f"{format_duration(gap.duration_s)} from {_when(gap.from_s)} on ({gap.reason})"
-
-
-def _when(moment_s: float | None) -> str | None:
-    """`moment_s` (unix seconds) in local time; the number itself where no calendar has it."""
-    if moment_s is None:
-        return None
-    try:
-        return f"{datetime.fromtimestamp(moment_s).astimezone():%Y-%m-%d %H:%M:%S}"
-    except (ValueError, OverflowError, OSError):
-        return str(moment_s)
+    return f"{format_duration(gap.duration_s)} from {local_time(gap.from_s)} on ({gap.reason})"

@@ -81,8 +81,10 @@ def mark(gap: Event, paint: Paint = plain, *, dated: bool = True) -> str:
     begin, end = seconds(gap.get("from_unix_ts")), seconds(gap.get("to_unix_ts"))
     why = _REASONS.get(str(gap.get("reason")), "a gap")
     lasted = "" if begin is None or end is None else f" for {format_duration(max(0.0, end - begin))}"
-    said = f"-- {why}: nobody listened{lasted} from {_local(begin)[11:]} on; the id is {gap.get('new_ws_id')} now --"
-    return paint(f"{_local(end) if dated else _local(end)[11:].rjust(8)} {visible(said)}", DIM)
+    said = (
+        f"-- {why}: nobody listened{lasted} from {local_time(begin)[11:]} on; the id is {gap.get('new_ws_id')} now --"
+    )
+    return paint(f"{local_time(end) if dated else local_time(end)[11:].rjust(8)} {visible(said)}", DIM)
 
 
 def _cells(event: Event, names: Mapping[str, str]) -> tuple[str, str, str, str]:
@@ -92,7 +94,7 @@ def _cells(event: Event, names: Mapping[str, str]) -> tuple[str, str, str, str]:
     words = _told(event, name, names) if channel in _TELLING else text_of(event)
     own = stream_of(event)
     stream = (own and names.get(own)) or stream_name_of(event) or own or "-"
-    return _local(received_of(event)), visible(name), visible(stream), visible(words if words != name else "")
+    return local_time(received_of(event)), visible(name), visible(stream), visible(words if words != name else "")
 
 
 def _told(event: Event, name: str, names: Mapping[str, str]) -> str:
@@ -114,13 +116,14 @@ def _spoken(event: Event, words: str, paint: Paint) -> str:
     return paint(words, DIM) if words and final_of(event) is False else words
 
 
-def _local(moment_s: float | None) -> str:
-    return "-" if moment_s is None else _local_second(int(moment_s))
+def local_time(moment_s: float | None) -> str:
+    """Day and second; a dash for None, and the number itself where no calendar has it."""
+    return "-" if moment_s is None else _second(int(moment_s)) or str(moment_s)
 
 
 @lru_cache(maxsize=4)  # neighbours share their second
-def _local_second(second: int) -> str:
+def _second(second: int) -> str:
     try:
         return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
     except (ValueError, OverflowError, OSError):
-        return str(second)
+        return ""
