@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from functools import lru_cache
 
 from videodb_listen.event import (
@@ -81,10 +81,8 @@ def mark(gap: Event, paint: Paint = plain, *, dated: bool = True) -> str:
     begin, end = seconds(gap.get("from_unix_ts")), seconds(gap.get("to_unix_ts"))
     why = _REASONS.get(str(gap.get("reason")), "a gap")
     lasted = "" if begin is None or end is None else f" for {format_duration(max(0.0, end - begin))}"
-    said = (
-        f"-- {why}: nobody listened{lasted} from {local_time(begin)[11:]} on; the id is {gap.get('new_ws_id')} now --"
-    )
-    return paint(f"{local_time(end) if dated else local_time(end)[11:].rjust(8)} {visible(said)}", DIM)
+    said = f"{why}: nobody listened{lasted} from {local_time(begin)[11:]} on; the id is {gap.get('new_ws_id')} now"
+    return paint(f"{local_time(end) if dated else local_time(end)[11:].rjust(8)} -- {visible(said)} --", DIM)
 
 
 def _cells(event: Event, names: Mapping[str, str]) -> tuple[str, str, str, str]:
@@ -124,6 +122,6 @@ def local_time(moment_s: float | None) -> str:
 @lru_cache(maxsize=4)  # neighbours share their second
 def _second(second: int) -> str:
     try:
-        return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
+        return f"{datetime.fromtimestamp(second).astimezone():%Y-%m-%d %H:%M:%S}"
     except (ValueError, OverflowError, OSError):
         return ""
