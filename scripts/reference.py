@@ -34,7 +34,7 @@ _PART = re.compile(r"(<!-- generated: (?P<name>[\w-]+) -->\n).*?(<!-- end -->)",
 
 def contexts(command: click.Command, name: str, parent: click.Context | None = None) -> Iterator[click.Context]:
     """A context for `command` and for each of its subcommands, in the order of the help."""
-    context = click.Context(command, info_name=name, parent=parent, terminal_width=COLUMNS)
+    context = click.Context(command, info_name=name, parent=parent, terminal_width=COLUMNS, **command.context_settings)
     yield context
     if isinstance(command, click.Group):
         for subname in command.list_commands(context):

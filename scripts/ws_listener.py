@@ -6,6 +6,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
 
-from videodb_listen.__main__ import ws_listener  # the path comes first
+try:
+    from videodb_listen.__main__ import ws_listener  # the path comes first
+except ModuleNotFoundError as error:
+    print(f"ws_listener.py: the package {error.name} is not installed; pip install videodb-listen", file=sys.stderr)
+    sys.exit(78)
 
 ws_listener()

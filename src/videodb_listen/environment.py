@@ -43,6 +43,16 @@ def path(given: str) -> Path:
     return path_of(given, variables())
 
 
+def has_plain_terminal() -> bool:
+    """Whether a terminal can only print, without colours and without a line that moves."""
+    return variables().get("TERM") == "dumb"
+
+
+def wants_colour() -> bool:
+    """Whether a terminal is to be given colours."""
+    return not variables().get("NO_COLOR") and not has_plain_terminal()
+
+
 @dataclass(frozen=True)
 class Environment:
     """What holds where a flag says nothing: flag > variable > `.env` > default. An empty variable counts as unset."""

@@ -12,6 +12,7 @@ ListenError                        status  code
 ├── RecorderFailed                     71  recorder_failed       start the recorder again
 ├── DirectoryUnusable                  73  directory_unusable    another directory
 ├── SinkError                          74  io_error              mend the disk
+├── Incomplete                         74  incomplete            mend the file, or do without it
 ├── DirectoryBusy                      75  directory_busy        stop the other listener
 ├── CredentialsRejected                77  credentials_rejected  another key
 ├── ConfigurationError                 78  configuration         another setting
@@ -148,6 +149,12 @@ class SinkError(ListenError):
     """The events file cannot be written, or the listener ends with lines that are not on disk."""
 
     status, code = 74, "io_error"
+
+
+class Incomplete(ListenError):
+    """A command has done its work, without what could not be read of the files."""
+
+    status, code = 74, "incomplete"
 
 
 class DirectoryBusy(ListenError):

@@ -86,11 +86,18 @@ def stream_name_of(event: Event) -> str | None:
 
 def streams_in(event: Event) -> list[str]:
     """The ids of the streams that a lifecycle event lists; most list none."""
-    data = event.get("data")
-    lists = [data.get(key) for key in ("rtstreams", "streams", "channels")] if isinstance(data, dict) else []
-    items = [item for found in lists if isinstance(found, list) for item in found if isinstance(item, dict)]
-    ids = [item.get("rtstream_id") or item.get("id") for item in items]
-    return [stream for stream in ids if type(stream) is str]
+    return [stream for stream, _ in _listed_in(event)]
+
+
+def stream_names_in(event: Event) -> dict[str, str]:
+    """The names that the event tells, by the ids of the streams: of its own, and of those that it lists."""
+    own = (stream_of(event), stream_name_of(event))
+    return {stream: name for stream, name in [own, *_listed_in(event)] if stream and name}
+
+
+def link_of(event: Event) -> str | None:
+    """Where what the event tells of can be seen: a player, else a stream, else the id of a video; None: nowhere."""
+    return _text_at(event, ("player_url",)) or _text_at(event, ("stream_url", "exported_video_id", "video_id"))
 
 
 def text_of(event: Event) -> str:
@@ -208,6 +215,15 @@ def preview(line: bytes, columns: int = 80) -> str:
     """`[channel] text` for a person, one safe line of at most `columns` columns."""
     event = decode_beginning(line)
     return shorten(visible(f"[{sent_channel(event)}] {text_of(event)}".rstrip()), columns)
+
+
+def _listed_in(event: Event) -> list[tuple[str, str | None]]:
+    """Id and name of each stream that a lifecycle event lists; None: it has no name there."""
+    data = event.get("data")
+    lists = [data.get(key) for key in ("rtstreams", "streams", "channels")] if isinstance(data, dict) else []
+    items = [item for found in lists if isinstance(found, list) for item in found if isinstance(item, dict)]
+    pairs = [(item.get("rtstream_id") or item.get("id"), item.get("name") or item.get("channel_id")) for item in items]
+    return [(stream, name if type(name) is str else None) for stream, name in pairs if type(stream) is str]
 
 
 def _places(event: Event) -> tuple[Event, ...]:

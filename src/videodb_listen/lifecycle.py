@@ -21,6 +21,8 @@ FAILED = "failed"
 
 STATES = (*NEXT, FAILED)
 TERMINAL = frozenset({"exported", FAILED})
+ENDS = TERMINAL | {"stopped"}
+"""Nothing more is recorded after these."""
 
 _EVENT = "capture_session."
 _ORDER = {state: place for place, state in enumerate(NEXT)}
@@ -41,6 +43,13 @@ def may_follow(before: str, after: str) -> bool:
     if before not in STATES or after not in STATES:
         return True
     return after == NEXT.get(before) or (after == FAILED and before not in TERMINAL)
+
+
+def may_come(state: str, wanted: str) -> bool:
+    """Whether a session in `state` may get to `wanted` yet; True when a state is unknown: then nobody can tell."""
+    if wanted == FAILED or not {state, wanted} <= _ORDER.keys():
+        return state not in TERMINAL
+    return _ORDER[wanted] > _ORDER[state]
 
 
 def reached(state: str | None, wanted: str) -> bool:

@@ -50,6 +50,7 @@ class State:
     run_from: int | None = None  # where in the events file behind it the run began (bytes); stamps ascend from there
     pid_namespace: str | None = None  # where `pid` means that process; None where there are no namespaces
     stale_after_s: float = 40.0  # age at which the last pong no longer proves a connection
+    listener_version: str | None = None  # of the program; None: of one that did not say so yet
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ KEYS = {
     "run_from",
     "pid_namespace",
     "stale_after_s",
+    "listener_version",
 }
 COUNTERS = {"connects", "events", "bytes", "gaps", "dropped_previews"}
 

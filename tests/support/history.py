@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from videodb_listen.paths import Layout
+from videodb_listen.reader.losses import Break, Losses
 
 NOW_S = 1_772_446_530.123
 
@@ -16,6 +17,24 @@ def line(number: int, channel: str = "transcript", **more: object) -> bytes:
     """Return a line whose stamps ascend with its number, a second apart."""
     event = {"ts": "2026-03-02T10:15:30.123Z", "unix_ts": NOW_S + number, "channel": channel, "n": number, **more}
     return json.dumps(event, separators=(",", ":")).encode() + b"\n"
+
+
+@dataclass
+class Heard(Losses):
+    """Keeps what it is told."""
+
+    restarts: list[str] = field(default_factory=list)
+    lines: list[bytes] = field(default_factory=list)
+    breaks: list[Break] = field(default_factory=list)
+
+    def restarted(self, why: str) -> None:
+        self.restarts.append(why)
+
+    def damaged(self, line: bytes) -> None:
+        self.lines.append(line)
+
+    def broken(self, at: Break) -> None:
+        self.breaks.append(at)
 
 
 @dataclass

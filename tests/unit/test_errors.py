@@ -29,6 +29,7 @@ def test_statuses_are_those_that_scripts_rely_on() -> None:
         "recorder_failed": 71,
         "directory_unusable": 73,
         "io_error": 74,
+        "incomplete": 74,
         "directory_busy": 75,
         "credentials_rejected": 77,
         "configuration": 78,

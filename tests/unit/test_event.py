@@ -14,11 +14,13 @@ from videodb_listen.event import (
     channel_of,
     end_of,
     final_of,
+    link_of,
     name_of,
     preview,
     seconds,
     sent_channel,
     start_of,
+    stream_names_in,
     text_of,
 )
 from videodb_listen.line import encode_line
@@ -247,3 +249,26 @@ def test_every_variant_of_an_alert_has_its_label(variant: str) -> None:
 
 def test_an_alert_with_one_time_starts_and_ends_then() -> None:
     assert (start_of(ALERTS["B"]), end_of(ALERTS["B"])) == (1710000001.0, 1710000001.0)
+
+
+def test_the_names_of_streams_are_told_by_their_events_and_by_sessions() -> None:
+    listed = [{"rtstream_id": "a", "name": "mic"}, {"id": "b", "channel_id": "display"}, {"id": "c"}, {"id": 5}, "d"]
+    assert stream_names_in({"data": {"rtstreams": listed}}) == {"a": "mic", "b": "display"}
+    assert stream_names_in({"rtstream_id": "a", "rtstream_name": "mic"}) == {"a": "mic"}
+    assert (
+        stream_names_in({"rtstream_id": "a"}) == stream_names_in({"rtstream_name": "mic"}) == stream_names_in({}) == {}
+    )
+
+
+@pytest.mark.parametrize(
+    ("event", "link"),
+    [
+        ({"data": {"player_url": "p", "stream_url": "s", "exported_video_id": "v"}}, "p"),
+        ({"stream_url": "s", "data": {"exported_video_id": "v"}}, "s"),
+        ({"data": {"video_id": "v"}}, "v"),
+        ({"data": {"player_url": 5}}, None),
+        ({}, None),
+    ],
+)
+def test_where_it_can_be_seen(event: dict[str, Any], link: str | None) -> None:
+    assert link_of(event) == link

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from videodb_listen import lifecycle
-from videodb_listen.lifecycle import STATES, TERMINAL, event_name, may_follow, reached, state_in
+from videodb_listen.lifecycle import ENDS, STATES, TERMINAL, event_name, may_come, may_follow, reached, state_in
 
 GOOD_WAY = ["created", "starting", "active", "stopping", "stopped", "exported"]
 
@@ -61,3 +61,25 @@ def test_a_failed_session_has_reached_nothing_for_certain(wanted: str) -> None:
     assert not reached(wanted, "failed")
     assert reached("failed", "failed")
     assert not reached(None, wanted)
+
+
+@pytest.mark.parametrize(
+    ("state", "wanted", "may"),
+    [
+        ("active", "stopped", True),
+        ("stopped", "exported", True),
+        ("stopped", "active", False),
+        ("stopped", "stopped", False),
+        ("stopped", "failed", True),
+        ("exported", "failed", False),
+        ("failed", "exported", False),
+        ("paused", "active", True),
+        ("stopped", "archived", True),
+    ],
+)
+def test_what_may_come_yet(state: str, wanted: str, may: bool) -> None:
+    assert may_come(state, wanted) is may
+
+
+def test_nothing_is_recorded_after_an_end() -> None:
+    assert {"stopped", "exported", "failed"} == ENDS

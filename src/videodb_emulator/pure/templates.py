@@ -8,8 +8,9 @@ A placeholder is a word in braces inside any string of a frame:
 | `{rtstream:NAME}`, `{video:NAME}`, `{index:NAME}` | an id of that kind, the same wherever NAME is the same |
 | `{now_ms}`, `{now_s}`, `{now_iso}` | the time at which the frame is due |
 
-The two numeric times take an offset in their own unit: `{now_ms-2400}`, `{now_s+0.5}`. A number that is the whole
-string becomes a JSON number. An unknown word is an error, otherwise a typing mistake would only show on
+The two numeric times take an offset in their own unit, at speed 1: `{now_ms-2400}`, `{now_s+0.5}`. What is said faster
+is over sooner, so the speed divides offsets as it divides pauses. A number that is the whole string becomes a JSON
+number. An unknown word is an error, otherwise a typing mistake would only show on
 the wire. Other braces are left alone, so a JSON document is a fine text.
 """
 
@@ -62,10 +63,10 @@ def _iso(now_s: float) -> str:
     return datetime.fromtimestamp(now_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _value(match: re.Match[str], cast: Cast, now_s: float) -> str | int | float:
+def _value(match: re.Match[str], cast: Cast, now_s: float, speed: float) -> str | int | float:
     word, name, offset = match["word"], match["name"], match["offset"]
     if word in _CLOCKS and name is None:
-        return _CLOCKS[word](now_s, float(offset or 0))
+        return _CLOCKS[word](now_s, float(offset or 0) / speed)
     if offset is None and name is not None and word in _NAMED:
         return cast.id(word, name)
     if offset is None and name is None and word == "session_id":
@@ -75,21 +76,21 @@ def _value(match: re.Match[str], cast: Cast, now_s: float) -> str | int | float:
     raise TemplateError(f"unknown placeholder {match[0]}")
 
 
-def fill(template: Any, cast: Cast, now_s: float) -> Any:
+def fill(template: Any, cast: Cast, now_s: float, speed: float = 1.0) -> Any:
     """Return a copy of the JSON value with every placeholder replaced.
 
-    `now_s` is unix time in seconds. Raises `TemplateError` for an unknown placeholder.
+    `now_s` is unix time in seconds, `speed` divides offsets to it. Raises `TemplateError` for an unknown placeholder.
     """
     if isinstance(template, dict):
-        return {key: fill(value, cast, now_s) for key, value in template.items()}
+        return {key: fill(value, cast, now_s, speed) for key, value in template.items()}
     if isinstance(template, list):
-        return [fill(value, cast, now_s) for value in template]
+        return [fill(value, cast, now_s, speed) for value in template]
     if not isinstance(template, str):
         return template
     whole = _PLACEHOLDER.fullmatch(template)
     if whole:
-        return _value(whole, cast, now_s)
-    return _PLACEHOLDER.sub(lambda match: str(_value(match, cast, now_s)), template)
+        return _value(whole, cast, now_s, speed)
+    return _PLACEHOLDER.sub(lambda match: str(_value(match, cast, now_s, speed)), template)
 
 
 def check(template: Any) -> None:

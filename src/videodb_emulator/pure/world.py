@@ -133,7 +133,8 @@ class World:
         message = performance.cues.popleft().message
         if performance.connection_id in self._connection_ids:
             performance.sent += 1
-            filled = fill(message, performance.cast, now_s) if isinstance(message, dict) else message
+            speed = self.agenda.speed
+            filled = fill(message, performance.cast, now_s, speed) if isinstance(message, dict) else message
             self.agenda.send(performance.connection_id, filled, performance.drop)
         else:
             performance.dropped += 1
@@ -149,7 +150,7 @@ class World:
         """
         if event not in EVENTS:
             raise TemplateError(f"unknown event {event!r}; known: {', '.join(EVENTS)}")
-        made = fill(EVENTS[event], self._cast, now_s)
+        made = fill(EVENTS[event], self._cast, now_s, self.agenda.speed)
         for path, value in changes.items():
             made = with_change(made, path, value)
         chosen = (open_id for open_id in self._connection_ids if connection_id in (None, open_id))

@@ -19,37 +19,65 @@ from videodb_listen.version import __version__
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-COMMANDS = {
-    "run": ("run", "The daemon, in the foreground (the default command)."),
-    "start": ("start", "The daemon, detached; returns when it is connected."),
-    "stop": ("stop", "End the daemon and wait until it is gone."),
-    "status": ("status", "Whether a listener runs and is connected."),
-    "id": ("id", "The live connection id, waiting for one if need be."),
-    "wait": ("wait", "Block until an event is there; print its line."),
-    "tail": ("tail", "The last events, and what comes."),
-    "query": ("query", "The events of a time, a channel, a stream, a session."),
-    "read": ("read", "Exactly what is new since the last time."),
-    "stats": ("stats", "Counts, rates and gaps."),
-    "verify": ("verify", "Whether the files are whole."),
-    "export": ("export", "Subtitles (srt, vtt), a transcript (txt), a table (csv)."),
-    "session": ("session", "Capture sessions: record, list, show, export."),
-    "emulator": ("emulator", "A VideoDB realtime backend on this machine, without any key."),
+GROUPS = {
+    "Record": {
+        "run": "The daemon, in the foreground (the default command).",
+        "start": "The daemon, detached; returns when it is connected.",
+        "stop": "End the daemon and wait until it is gone.",
+        "status": "Whether a listener runs and is connected.",
+        "id": "The live connection id, waiting for one if need be.",
+    },
+    "Read": {
+        "tail": "The last events, and what comes.",
+        "query": "The events of a time, a channel, a stream, a session.",
+        "read": "Exactly what is new since the last time.",
+        "wait": "Block until an event is there; print its line.",
+        "stats": "Counts, rates and gaps.",
+        "verify": "Whether the files are whole.",
+        "export": "Subtitles (srt, vtt), a transcript (txt), a table (csv).",
+    },
+    "Capture": {"session": "Capture sessions: record, list, show, export."},
+    "Try out": {"emulator": "A VideoDB realtime backend on this machine, without any key."},
 }
-"""Name of a command to its module in `cli` and what it does, in the order in which one learns them."""
+"""By what one wants: the name of each command, which is that of its module in `cli`, and what it does."""
+
+COMMANDS = {name: text for commands in GROUPS.values() for name, text in commands.items()}
 
 IMPLICIT = "videodb_listen.implicit_run"
 """Key in `Context.meta`: `run` was not spelled out, so a bare word cannot be told from a mistyped command."""
 WORDS = "videodb_listen.words"
 """Key in `Context.meta`: the words behind the command's name, as they were given."""
 
+GROUPED = ("session", "emulator")  # they have commands of their own
+_OF_THE_PROGRAM = ("-h", "--help", "-V", "--version")
+_PLACES = ("--dir", "--cwd")
+
 
 def meant(words: Sequence[str]) -> tuple[str | None, Sequence[str]]:
-    """The command that `words` mean, and the words for it; no command, None, for a first word that means nothing."""
-    first = words[0] if words else ""
+    """The command that `words` mean, and the words for it; "": the program itself, None: the first word means nothing.
+
+    --dir and --cwd may stand before the command. `help` asks for the help of what follows.
+    """
+    places, rest = _split(words)
+    first = rest[0] if rest else ""
+    if first == "help":
+        return meant([*places, *rest[1:], "--help"])
+    if first in _OF_THE_PROGRAM:
+        return "", [first]
     if first in COMMANDS:
-        return first, words[1:]
+        own = 2 if first in GROUPED else 1
+        placed = places if len(rest) >= own and not rest[own - 1].startswith("-") else []
+        return first, [*rest[1:own], *placed, *rest[own:]]
     means_run = not first or first.startswith("-") or _is_directory_word(first)
-    return "run" if means_run else None, words
+    return ("run", words) if means_run else (None, rest)
+
+
+def _split(words: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    """The places that stand in front of `words`, with their values, and the other words."""
+    count = 0
+    while count < len(words) and words[count].partition("=")[0] in _PLACES:
+        count += 1 if "=" in words[count] else 2
+    return words[:count], words[count:]
 
 
 class FirstWordDecides(click.Group):
@@ -63,17 +91,19 @@ class FirstWordDecides(click.Group):
         """Import the command's module now, and not before."""
         if cmd_name not in COMMANDS:
             return None
-        command = getattr(importlib.import_module(f"videodb_listen.cli.{COMMANDS[cmd_name][0]}"), cmd_name)
+        command = getattr(importlib.import_module(f"videodb_listen.cli.{cmd_name}"), cmd_name)
         assert isinstance(command, click.Command)
         return command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Put `run` in front unless the first word says otherwise."""
-        if args[:1] in (["--help"], ["--version"]) or (ctx.resilient_parsing and not args):
-            return super().parse_args(ctx, args)  # without words a shell completes the first one
+        """Put the command in front that is meant."""
         name, words = meant(args)
+        if ctx.resilient_parsing and not _split(args)[1]:  # a shell completes the first word
+            name, words = "", []
         if name is None:
-            raise _no_command(args[0], COMMANDS)
+            raise _no_command(words[0], COMMANDS)
+        if not name:
+            return super().parse_args(ctx, list(words))
         ctx.meta[IMPLICIT] = len(words) == len(args)
         ctx.meta[WORDS] = words
         return super().parse_args(ctx, [name, *words])
@@ -96,8 +126,9 @@ class FirstWordDecides(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The table: listing the commands must not import them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+        for title, commands in GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl(list(commands.items()))
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The commands first, then the options of `run`, which is what most people type."""
@@ -106,7 +137,7 @@ class FirstWordDecides(click.Group):
         assert run is not None
         rows = [row for parameter in run.get_params(ctx) if (row := parameter.get_help_record(ctx))]
         with formatter.section("Options of run and start"):
-            formatter.write_dl([row for row in rows if row[0].startswith("--") and row[0] != "--help"])
+            formatter.write_dl([row for row in rows if row[0].startswith("--")])
 
 
 def require_directory_word(word: str) -> None:
@@ -127,8 +158,8 @@ def _is_directory_word(word: str) -> bool:
     return "/" in word or Path(word).is_dir()
 
 
-@click.command(cls=FirstWordDecides, context_settings={"max_content_width": 100})
-@click.version_option(__version__, prog_name="videodb-listen", message="%(prog)s %(version)s")
+@click.command(cls=FirstWordDecides, context_settings={"max_content_width": 100, "help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-V", "--version", prog_name="videodb-listen", message="%(prog)s %(version)s")
 def cli() -> None:
     """Keep the VideoDB event WebSocket open and append every event to a file.
 
@@ -139,5 +170,6 @@ def cli() -> None:
     videodb-listen tail -f                       see what comes
     videodb-listen stop
 
-    Without a command it is run: videodb-listen --clear, videodb-listen ./out.
+    Without a command it is run: videodb-listen --clear, videodb-listen ./out. --dir and --cwd may stand before a
+    command; help COMMAND and COMMAND --help show what it takes.
     """

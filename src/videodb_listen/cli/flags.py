@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from videodb_listen import environment
 from videodb_listen.cli.first_word import IMPLICIT, require_directory_word
-from videodb_listen.units import parse_duration
+from videodb_listen.units import parse_count, parse_duration
 
 if TYPE_CHECKING:
     from videodb_listen.settings import Option
@@ -34,6 +34,7 @@ class Parsed(click.ParamType):  # type: ignore[type-arg]  # generic only since c
 
 
 DURATION = Parsed(parse_duration, "TIME")
+COUNT = Parsed(parse_count, "N")
 
 
 def directory_options(command: Command) -> Command:
@@ -55,6 +56,31 @@ def with_layout(command: Command) -> Command:
         return command(*args, layout=environment.read(cwd).layout(directory), **options)
 
     return directory_options(called)
+
+
+def format_option(default: str, forms: Mapping[str, str]) -> Callable[[Command], Command]:
+    """`--format`, one of `forms` (name to what it is), and `--json`, which is short for one of them.
+
+    The command is handed the `format`.
+    """
+    help = f"{', '.join(f'{name} ({text})' for name, text in forms.items())}. [default: {default}]"
+
+    def decorate(command: Command) -> Command:
+        @click.option("--format", type=click.Choice([*forms]), metavar="FORMAT", help=help)
+        @click.option("--json", "as_json", is_flag=True, help="Short for --format json.")
+        @functools.wraps(command)
+        def called(*args: Any, format: str | None, as_json: bool, **options: Any) -> Any:
+            if as_json and format not in (None, "json"):
+                raise click.UsageError(f"--json and --format {format}: give one")
+            return command(*args, format="json" if as_json else format or default, **options)
+
+        return called
+
+    return decorate
+
+
+screen_option = format_option("text", {"text": "a screen", "json": "one object"})
+"""Of commands that show a screen."""
 
 
 def account_options(command: Command) -> Command:

@@ -1,8 +1,9 @@
-"""Log records for people (`[HH:MM:SS] message`) or for collectors (one JSON object a line)."""
+"""Log records for people (`[HH:MM:SS] message`, dated in a file) or for collectors (one JSON object a line)."""
 
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -14,11 +15,15 @@ from videodb_listen.text import visible
 
 
 class TextFormatter(logging.Formatter):
-    """`[HH:MM:SS] message`, local time; the traceback only where the record carries one."""
+    """`[HH:MM:SS] message`, local time, `dated` with the day in front; the traceback only where there is one."""
+
+    def __init__(self, *, dated: bool = False) -> None:
+        super().__init__()
+        self._form = "%Y-%m-%d %H:%M:%S" if dated else "%H:%M:%S"
 
     def format(self, record: logging.LogRecord) -> str:
         """One safe line, followed by the traceback if there is one."""
-        clock = time.strftime("%H:%M:%S", time.localtime(record.created))
+        clock = time.strftime(self._form, time.localtime(record.created))
         line = f"[{clock}] {visible(record.getMessage())}"
         return f"{line}\n{_traceback(self, record.exc_info)}" if record.exc_info else line
 
@@ -49,8 +54,11 @@ def json_safe(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def configure(handler: logging.Handler, *, level: str, format: str) -> None:
-    """Send our records of at least `level` to `handler`; other libraries stay silent: their records hold URLs."""
-    handler.setFormatter(JsonFormatter() if format == "json" else TextFormatter())
+    """Send our records of at least `level` to `handler`; other libraries stay silent: their records hold URLs.
+
+    Where stderr is a terminal one knows the day; a file is read later.
+    """
+    handler.setFormatter(JsonFormatter() if format == "json" else TextFormatter(dated=not sys.stderr.isatty()))
     ours = logging.getLogger("videodb_listen")
     ours.handlers[:] = [handler]
     ours.setLevel(level.upper())

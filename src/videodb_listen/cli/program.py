@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -11,25 +10,28 @@ from typing import Any
 import click
 
 from videodb_listen.cli.first_word import cli, meant
+from videodb_listen.cli.output import take_streams
 from videodb_listen.environment import log_format
-from videodb_listen.errors import Bug, ListenError, Usage
+from videodb_listen.errors import Bug, ConfigurationError, ListenError, Usage
 from videodb_listen.system.interrupts import INTERRUPTED
 from videodb_listen.text import visible
 
-_ASKING = (click.Option(["--json", "as_json"], is_flag=True), click.Option(["--log-format"]))
+_ASKING = (
+    click.Option(["--json", "as_json"], is_flag=True),
+    click.Option(["--format"]),
+    click.Option(["--log-format"]),
+)
 """What asks for failures as JSON, also of a command that has no such option."""
 
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command line `args` (None: that of the process) and exit with its status."""
+    take_streams()
     words = list(sys.argv[1:] if args is None else args)
     try:
         status = cli.main(words, prog_name="videodb-listen", standalone_mode=False)
     except click.Abort:
         status = INTERRUPTED
-    except BrokenPipeError:
-        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115  # or Python complains once more while it exits
-        status = 0
     except Exception as exc:  # noqa: BLE001  # the last resort: it becomes one line and a status
         status = _report(_error_of(exc), as_json=asks_for_json(words))
     sys.exit(status if isinstance(status, int) else 0)
@@ -41,7 +43,7 @@ def ws_listener() -> None:
 
 
 def asks_for_json(words: Sequence[str]) -> bool:
-    """Whether the command line `words` wants its failures as JSON: by `--json`, `--log-format json`, or a variable.
+    """Whether the command line `words` wants its failures as JSON: by an option, or for `--log-format` by a variable.
 
     Words mean what they mean to their command, as far as that understands them: the value of another option asks for
     nothing.
@@ -49,13 +51,14 @@ def asks_for_json(words: Sequence[str]) -> bool:
     given: dict[str, Any] = {}
     with contextlib.suppress(Exception):  # a command that cannot even be loaded has no options
         given = _understood(words)
-    return bool(given.get("as_json")) or (given.get("log_format") or log_format()) == "json"
+    asked = given.get("as_json") or given.get("format") == "json"
+    return asked or (given.get("log_format") or log_format()) == "json"
 
 
 def _understood(words: Sequence[str]) -> dict[str, Any]:
     """The options of a command line, right or wrong, by click's own parser, which then neither fails nor acts."""
     name, rest = meant(words)
-    command: click.Command | None = None if name is None else cli.get_command(click.Context(cli), name)
+    command: click.Command | None = cli.get_command(click.Context(cli), name) if name else None
     while isinstance(command, click.Group):
         name, *rest = rest or [""]
         command = command.get_command(click.Context(command), name)
@@ -74,6 +77,8 @@ def _error_of(exc: Exception) -> ListenError:
     if isinstance(exc, click.UsageError):
         command = exc.ctx.command_path if exc.ctx else "videodb-listen"
         return Usage(" ".join(exc.format_message().split()).rstrip("."), fix=f"see {command} --help")
+    if isinstance(exc, ModuleNotFoundError) and exc.name and not exc.name.startswith("videodb_"):
+        return ConfigurationError(f"the package {exc.name} is not installed", fix="pip install videodb-listen")
     return Bug.of(exc)
 
 

@@ -22,7 +22,7 @@ def run(dir_argument: str | None, directory: str | None, cwd: str | None, ready_
 
     \b
     videodb-listen --clear &
-    videodb-listen run ./out --output json | sed 1d | jq .channel
+    videodb-listen run ./out --output json | grep --line-buffered -v ^WS_ID= | jq .channel
     """
     directory = chosen_directory(dir_argument, directory)
     from videodb_listen.cli.foreground import record

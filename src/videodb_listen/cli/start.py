@@ -26,7 +26,6 @@ def start(
     \b
     videodb-listen start --clear
     """
-    descriptors.occupy_standard()
     environ = environment.read(cwd)
     layout = environ.layout(chosen_directory(dir_argument, directory))
     timeout_s = environ.value("startup_timeout_s", options) or None
@@ -37,4 +36,5 @@ def start(
         clear=options["clear"],
         key=lambda: environ.file_key(options["api_key_file"]),
     )
-    click.echo(f"WS_ID={ws_id}")
+    if descriptors.is_writable(descriptors.STDOUT):  # a listener is worth having without anybody to read its id
+        click.echo(f"WS_ID={ws_id}")

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 import click
-import orjson
 
-from videodb_listen.cli.filters import filter_options, filters_of
-from videodb_listen.cli.flags import with_layout
-from videodb_listen.cli.output import for_stdout, labelled, write_out
-from videodb_listen.cli.reading import find_recording, readable
-from videodb_listen.cli.render import json_option
-from videodb_listen.paths import Layout
+from videodb_listen.cli.filters import Filters, filter_options
+from videodb_listen.cli.flags import screen_option
+from videodb_listen.cli.output import labelled, print_object, print_screen, terminal_columns
+from videodb_listen.cli.reading import with_recording
 from videodb_listen.reader.journal import Gap, longest, total_s
+from videodb_listen.reader.recording import Recording
 from videodb_listen.reader.stats import Amount, Stats, ranked
 from videodb_listen.text import shorten, visible
 from videodb_listen.units import format_duration, format_size
@@ -23,15 +20,20 @@ from videodb_listen.units import format_duration, format_size
 _ROWS = 8
 """Of each kind on a screen; --json has them all."""
 
-_NAME_COLUMNS = 36
-_ALIGNMENT = "<>>><<<"  # of the columns of a table
+_NAME_COLUMNS, _LEAST_COLUMNS = 36, 10
+
+_ALIGNMENT = "<>>><<<"
+"""Of the columns of a table."""
+
+_LEFT_OUT, _CUT = (2, 4, 3), (6, 0)
+"""Where a terminal has no room: columns that go, the first first (share, first, a minute), and those that are cut."""
 
 
 @click.command()
-@with_layout
+@with_recording()
 @filter_options
-@json_option
-def stats(layout: Layout, as_json: bool, **options: Any) -> None:
+@screen_option
+def stats(recording: Recording, chosen: Filters, format: str) -> None:
     """Show how many events there are, how fast they came, and when none could.
 
     The rate counts the time from the first to the last event. The filters choose the events; of the gaps in the
@@ -41,14 +43,11 @@ def stats(layout: Layout, as_json: bool, **options: Any) -> None:
     videodb-listen stats --since 1h
     videodb-listen stats --json | jq '.channels[] | {channel, rate_per_minute}'
     """
-    recording = find_recording(layout)
-    with readable(recording.directory):
-        chosen = filters_of(options, recording)
-        found = recording.stats(chosen.where, since=chosen.since_s, until=chosen.until_s)
-    if as_json:
-        write_out([for_stdout(orjson.dumps(found.as_dict()) + b"\n")])
+    found = recording.stats(chosen.where, since=chosen.since_s, until=chosen.until_s)
+    if format == "json":
+        print_object(found.as_dict())
     else:
-        click.echo("\n".join(_screen(found, str(recording.history.events))))
+        print_screen(_screen(found, str(recording.history.events)))
 
 
 def _screen(found: Stats, file: str) -> list[str]:
@@ -61,7 +60,8 @@ def _screen(found: Stats, file: str) -> list[str]:
         ("first", _when(total.first_s)),
         ("last", _when(total.last_s)),
         ("rate", None if rate is None else f"{rate:.1f} a minute"),
-        ("gaps", _gaps_text(found.gaps)),
+        ("gaps", f"{len(found.gaps)}, {format_duration(total_s(found.gaps))} in all" if found.gaps else "none"),
+        ("longest gap", _gap_text(longest(found.gaps))),
         ("damage", f"lines that are no events: {found.damaged}; see videodb-listen verify" if found.damaged else None),
     ]
     return [
@@ -78,14 +78,24 @@ def _table(title: str, label: str, amounts: dict[str, Amount], total_events: int
         return []
     rows = [[title, "events", "share", "a minute", "first", "last", label]]
     rows += [_row(name, amount, total_events) for name, amount in ranked(amounts)[:_ROWS]]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    places = [f"{{:{side}{width}}}" for side, width in zip(_ALIGNMENT, widths, strict=True)]
     unlisted = len(amounts) - _ROWS
-    return [
-        "",
-        *("  ".join(places).format(*row).rstrip() for row in rows),
-        *([f"and {unlisted} more: see --json"] if unlisted > 0 else []),
-    ]
+    return ["", *aligned(rows, terminal_columns()), *([f"and {unlisted} more: see --json"] if unlisted > 0 else [])]
+
+
+def aligned(rows: Sequence[Sequence[str]], columns: int | None) -> list[str]:
+    """`rows` as lines of at most `columns` (None: as it takes): what tells least is left out, then names are cut."""
+    widths = {number: max(map(len, column)) for number, column in enumerate(zip(*rows, strict=True))}
+
+    def over() -> int:
+        return 0 if columns is None else max(0, sum(widths.values()) + 2 * (len(widths) - 1) - columns)
+
+    for number in _LEFT_OUT:
+        if over():
+            del widths[number]
+    for number in _CUT:
+        widths[number] -= min(over(), max(0, widths[number] - _LEAST_COLUMNS))
+    form = "  ".join(f"{{:{_ALIGNMENT[number]}{width}}}" for number, width in widths.items())
+    return [form.format(*(shorten(row[number], widths[number]) for number in widths)).rstrip() for row in rows]
 
 
 def _row(name: str, amount: Amount, total_events: int) -> list[str]:
@@ -101,11 +111,10 @@ def _row(name: str, amount: Amount, total_events: int) -> list[str]:
     ]
 
 
-def _gaps_text(gaps: Sequence[Gap]) -> str:
-    if (most := longest(gaps)) is None:
-        return "none"
-    of_most = f"{format_duration(most.duration_s)} from {_when(most.from_s)}"
-    return f"{len(gaps)}, {format_duration(total_s(gaps))} in all, the longest {of_most}"
+def _gap_text(gap: Gap | None) -> str | None:
+    if gap is None:
+        return None
+    return f"{format_duration(gap.duration_s)} from {_when(gap.from_s)} on ({gap.reason})"
 
 
 def _when(moment_s: float | None) -> str | None:

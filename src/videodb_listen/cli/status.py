@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+from dataclasses import replace
+
 import click
-import orjson
 
 from videodb_listen import service
-from videodb_listen.cli.flags import with_layout
+from videodb_listen.cli.flags import screen_option, with_layout
 from videodb_listen.cli.logs import json_safe
+from videodb_listen.cli.output import labelled, print_object, print_screen, say
 from videodb_listen.errors import NotConnected, NotRunning
 from videodb_listen.paths import Layout
 from videodb_listen.presence import Presence, State
+from videodb_listen.reader.counters import up_to_date
+from videodb_listen.reader.history import History
 from videodb_listen.text import visible
 from videodb_listen.units import format_duration, format_size
 
 
 @click.command()
 @with_layout
-@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a screen.")
-def status(layout: Layout, as_json: bool) -> None:
+@screen_option
+def status(layout: Layout, format: str) -> None:
     """Show whether a listener runs and is connected; exit 0 only if it is.
 
     3: no listener runs. 4: it runs, but has no proven connection now.
@@ -26,19 +31,28 @@ def status(layout: Layout, as_json: bool) -> None:
     \b
     videodb-listen status --json | jq .phase
     """
-    seen = service.status(layout)
-    if as_json:
-        click.echo(orjson.dumps(json_safe(seen.as_dict())))
+    seen = _counted(service.status(layout), layout)
+    if not layout.directory.is_dir():
+        say(f"there is no directory {visible(str(layout.directory))}")
+    if format == "json":
+        print_object(json_safe(seen.as_dict()))
     else:
-        click.echo("\n".join(f"{name:<11}{visible(text)}" for name, text in _screen(seen, layout)))
+        print_screen(_screen(seen, layout))
     if not seen.held:
         raise click.exceptions.Exit(NotRunning.status)
     if not seen.connected:
         raise click.exceptions.Exit(NotConnected.status)
 
 
-def _screen(seen: Presence, layout: Layout) -> list[tuple[str, str]]:
-    """One screen for people: label and text a row; what is not known has no row."""
+def _counted(seen: Presence, layout: Layout) -> Presence:
+    """`seen` with counters that are up to date, as far as the files may be read."""
+    with contextlib.suppress(OSError):
+        return replace(seen, state=seen.state and up_to_date(seen.state, History(layout)))
+    return seen
+
+
+def _screen(seen: Presence, layout: Layout) -> list[str]:
+    """One screen for people; what is not known has no row."""
     state = seen.state or State()
     now = seen.looked_unix_ts
 
@@ -49,6 +63,7 @@ def _screen(seen: Presence, layout: Layout) -> list[tuple[str, str]]:
         ("phase", seen.phase),
         ("ws id", state.ws_id if seen.connected else None),
         ("pid", str(state.pid) if seen.held and state.pid else None),
+        ("version", state.listener_version if seen.held else None),
         ("started", ago(state.started_unix_ts)),
         ("connected", ago(state.connected_unix_ts) if seen.connected else None),
         ("last pong", f"{ago(state.last_pong_unix_ts)}, {state.latency_ms} ms" if state.last_pong_unix_ts else None),
@@ -58,4 +73,4 @@ def _screen(seen: Presence, layout: Layout) -> list[tuple[str, str]]:
         ("error", state.error),
         ("file", str(layout.events)),
     ]
-    return [(name, text) for name, text in rows if text]
+    return labelled(rows, 11)

@@ -2,34 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
 import click
 import orjson
 
-from videodb_listen.cli.filters import MOMENT, content_options, filters_of
-from videodb_listen.cli.flags import DURATION, Parsed, with_layout
+from videodb_listen.cli.filters import MOMENT, Filters, content_options, say_unknown
+from videodb_listen.cli.flags import DURATION, Parsed
 from videodb_listen.cli.output import for_stdout, write_out
-from videodb_listen.cli.reading import readable
-from videodb_listen.paths import Layout
+from videodb_listen.cli.reading import with_recording
 from videodb_listen.reader import query
 from videodb_listen.reader.recording import Recording
 from videodb_listen.text import visible, visible_json
 
 
-def _from(text: str) -> str | float:
-    return text if text in ("start", "now") else float(MOMENT.convert(text, None, None))
+def _since(text: str) -> str | float | None:
+    """What `Recording.wait` takes: None is now."""
+    if text == "now":
+        return None
+    return text if text == "start" else float(MOMENT.convert(text, None, None))
 
 
 @click.command()
 @click.argument("events_wanted", metavar="[EVENT]...", nargs=-1)
-@with_layout
+@with_recording(there=False)
 @content_options
 @click.option(
     "--from",
-    "begin",
-    type=Parsed(_from, "start|now|WHEN"),
+    "since",
+    type=Parsed(_since, "start|now|WHEN"),
     metavar="start|now|WHEN",
     default="start",
     help="Which events count: those since the listener's start, since now, or since then. [default: start]",
@@ -38,36 +41,35 @@ def _from(text: str) -> str | float:
 @click.option("--print", "path", metavar="PATH", help="Print this field of the event only, as in data.rtstreams.")
 def wait(
     events_wanted: tuple[str, ...],
-    layout: Layout,
-    begin: float | Literal["start", "now"],
+    recording: Recording,
+    chosen: Filters,
+    since: float | Literal["start"] | None,
     timeout_s: float | None,
     path: str | None,
-    **options: Any,
 ) -> None:
     """Block until one of these events is in the file, and print its line.
 
     Events since the listener's start count, so it does not matter which of the two is faster. An EVENT is a name as in
-    capture_session.exported, or a channel as in transcript. Lifecycle events mean the newest session, unless --session
-    names one; 1: that session failed. 3: no listener runs, or it ended. 124: timed out.
+    capture_session.exported, or a channel as in transcript. Lifecycle events mean the newest session, but not one that
+    is over, unless the event is its end or --session names it: an id, last (the newest, over or not) or current (the
+    one that is under way, else the next). 1: that session failed. 3: no listener runs, or it ended. 124: timed out.
 
     \b
     videodb-listen wait capture_session.active --timeout 2m --print data.rtstreams
     videodb-listen wait --channel transcript --grep budget
     """
-    recording = Recording(layout)
-    with readable(recording.directory):
-        where = filters_of(options, recording).where
-        if not events_wanted and where is query.ANY:
-            raise click.UsageError("name an event to wait for, or a filter")
-        if events_wanted:
-            where &= query.event(*events_wanted)
-        recording.wait(
-            where, since=None if begin == "now" else begin, timeout_s=timeout_s, on_found=partial(_show, path)
-        )
+    if events_wanted:
+        say_unknown(events_wanted, recording)
+        chosen = replace(chosen, where=chosen.where & query.event(*events_wanted))
+    elif chosen.where is query.ANY and chosen.session is None:
+        raise click.UsageError("name an event to wait for, or a filter")
+    where = chosen.where if chosen.where.lifecycle else chosen.of_session(recording)
+    found = partial(_show, path)
+    recording.wait(where, since=since, timeout_s=timeout_s, session=chosen.session, on_found=found)
 
 
 def _show(path: str | None, line: bytes, event: dict[str, Any]) -> None:
-    write_out([for_stdout(line) if path is None else _field(event, path).encode() + b"\n"])
+    write_out([for_stdout(line, visible_json) if path is None else _field(event, path).encode() + b"\n"])
 
 
 def _field(event: dict[str, Any], path: str) -> str:

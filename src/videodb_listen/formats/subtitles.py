@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 import textwrap
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 
 from videodb_listen.formats.cues import Cue
 
-_PAUSE_S = 2.0
-"""A longer silence begins a new paragraph."""
+_PAUSE_S, _PARAGRAPH_S, _PARAGRAPH_CHARACTERS = 2.0, 60.0, 500
+"""What begins a new paragraph: a longer silence, and where nobody else speaks so much time or so many characters."""
 
 _COLUMNS, _LINES, _SCREEN_S = 42, 2, 1.0
 """What fits on a screen, as broadcasters count: so many columns, so many lines, no less than this long."""
@@ -39,7 +39,7 @@ def vtt(cues: Iterable[Cue]) -> Iterator[str]:
 
 
 def txt(cues: Iterable[Cue]) -> Iterator[str]:
-    """A transcript for people, a paragraph a line: what one speaker says without a long pause."""
+    """A transcript for people, a paragraph a line: what one speaker says without a pause, at most a minute of it."""
     for paragraph in _paragraphs(cues):
         first = paragraph[0]
         speaker = f"{first.speaker}: " if first.speaker else ""
@@ -75,13 +75,34 @@ def _lines(text: str) -> list[str]:
 
 def _paragraphs(cues: Iterable[Cue]) -> Iterator[list[Cue]]:
     together: list[Cue] = []
-    for cue in cues:
-        if together and not (together[-1].speaker == cue.speaker and cue.start_s - together[-1].end_s < _PAUSE_S):
+    for cue in itertools.chain.from_iterable(map(_pieces, cues)):
+        if together and not _goes_on(together, cue):
             yield together
             together = []
         together.append(cue)
     if together:
         yield together
+
+
+def _pieces(cue: Cue) -> Iterator[Cue]:
+    """`cue`, in as many pieces as it has paragraphs, which take their time in proportion to their length."""
+    texts = textwrap.wrap(cue.text, _PARAGRAPH_CHARACTERS, break_on_hyphens=False)
+    start_s, a_character_s = cue.start_s, (cue.end_s - cue.start_s) / sum(map(len, texts))
+    for text in texts:
+        end_s = start_s + a_character_s * len(text)
+        yield Cue(start_s, end_s, cue.speaker, text)
+        start_s = end_s
+
+
+def _goes_on(paragraph: Sequence[Cue], cue: Cue) -> bool:
+    """Whether `cue` belongs to what was said before it."""
+    first, last = paragraph[0], paragraph[-1]
+    return (
+        last.speaker == cue.speaker
+        and cue.start_s - last.end_s < _PAUSE_S
+        and cue.end_s - first.start_s <= _PARAGRAPH_S
+        and sum(len(one.text) + 1 for one in paragraph) + len(cue.text) <= _PARAGRAPH_CHARACTERS
+    )
 
 
 def _escaped(text: str) -> str:

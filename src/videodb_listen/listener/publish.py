@@ -35,6 +35,7 @@ from videodb_listen.settings import Link
 from videodb_listen.system.clock import Reminder
 from videodb_listen.system.files import explained, replace
 from videodb_listen.system.processes import pid_namespace
+from videodb_listen.version import __version__
 
 log = logging.getLogger(__name__)
 
@@ -60,10 +61,8 @@ class Publisher:
     ) -> None:
         self.received_s = 0.0  # when the last frame was read; 0: none was
         self.failure: str | None = None  # why there is no connection; None: there is one, or none was tried
-        self._link = link
+        self._link, self._layout, self._anew = link, layout, anew
         self._wall = wall
-        self._layout = layout
-        self._anew = anew
         self._blind: Blind | None = None  # None: a connection stands, or none ever stood
         self._proof_s = 0.0  # when the connection was last known to live
         self._trouble: str | None = None  # why lines wait for the disk; None: they do not
@@ -76,6 +75,7 @@ class Publisher:
             pid_namespace=pid_namespace(),
             started_unix_ts=round(started_s, 3),
             stale_after_s=link.stale_after_s,
+            listener_version=__version__,
         )
 
     def open(self) -> None:

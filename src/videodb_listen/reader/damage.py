@@ -6,12 +6,12 @@ number of lines.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from videodb_listen.event import Event, received_of, seconds
 from videodb_listen.line import decode_line
+from videodb_listen.reader.history import completed
 from videodb_listen.text import one_line, shorten, visible
 
 WINDOW_LINES = 10_000  # equal lines are looked for among so many: what a server says twice, it says soon
@@ -29,8 +29,11 @@ DAMAGE = {  # kinds of damage, and what they say of a line
     "out_of_order_in_run": "is older than the line before it, in one run",
 }
 
+TAILS = ("unfinished", "unterminated")  # kinds that a last line may only have for a moment, while it is written
+
 NOTED = {  # kinds that are worth knowing, and no damage
     "out_of_order": "is older than the line before it: a clock was set back, or files were joined",
+    "unterminated": "has no newline behind it, and is read all the same",
     "unstamped": "has no stamp of ours",
     "duplicate": "is the same as one shortly before it",
     "torn_journal": "is no record of the journal: a crash cut it short",
@@ -53,8 +56,8 @@ class Chain:
 
     def __init__(self, window_lines: int = WINDOW_LINES) -> None:
         self.lines = self.bytes = 0
-        self._recent: deque[int] = deque(maxlen=window_lines)  # hashes of lines, each once
-        self._known: set[int] = set()  # the same
+        self._window_lines = window_lines
+        self._known: dict[int, None] = {}  # hashes of the last lines, oldest first
         self._before: tuple[float, bool] | None = None  # stamp of the line before, and whether that was in the run
 
     def judge(self, line: bytes, offset: int, *, run_from: int | None) -> list[str]:
@@ -81,10 +84,9 @@ class Chain:
     def _is_known(self, key: int) -> bool:
         if key in self._known:
             return True
-        if len(self._recent) == self._recent.maxlen:
-            self._known.discard(self._recent[0])
-        self._recent.append(key)
-        self._known.add(key)
+        self._known[key] = None
+        if len(self._known) > self._window_lines:
+            del self._known[next(iter(self._known))]
         return False
 
 
@@ -107,19 +109,23 @@ def lines_in(chunks: Iterable[bytes]) -> Iterator[bytes]:
         yield rest
 
 
-def scan(file: str, chunks: Iterable[bytes], judge: Judge, *, tail: str = "unfinished") -> Iterator[Spot]:
-    """What is found in one file that comes in `chunks`. A last line without its end is a `tail`, whatever it holds.
+def scan(file: str, chunks: Iterable[bytes], judge: Judge) -> Iterator[Spot]:
+    """What is found in one file that comes in `chunks`. A last line without its end is not judged.
 
     Chunks that end in an OSError or an EOFError are a file that breaks there.
     """
     offset = number = 0
     try:
         for number, line in enumerate(lines_in(chunks), 1):
-            for kind in judge(line, offset) if line.endswith(b"\n") else [tail]:
+            for kind in judge(line, offset) if line.endswith(b"\n") else [_kind_of_tail(line)]:
                 yield Spot(kind, file, number, offset, excerpt_of(line))
             offset += len(line)
     except (OSError, EOFError) as exc:
         yield Spot("broken", file, number + 1, offset, one_line(exc))
+
+
+def _kind_of_tail(line: bytes) -> str:
+    return "unfinished" if completed(line) == line else "unterminated"
 
 
 def excerpt_of(line: bytes) -> str:

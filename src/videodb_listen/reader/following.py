@@ -22,8 +22,8 @@ class Follow(Iterator[dict[str, Any]], AsyncIterator[dict[str, Any]]):
 
     def __init__(self, reader: Reader, where: Where = ANY, backlog: Iterator[Block] | None = None):
         self.history = history = reader.history
-        names = [history.events.name, Layout(history.directory).pid.name]  # a listener that ends is news as well
-        self._watch = Watch(history.directory, names)
+        files = Layout(history.directory)  # that a connection is lost, or a listener ends, is news as well
+        self._watch = Watch(history.directory, [history.events.name, files.pid.name, files.journal.name])
         self._reader = reader
         self._where = where
         self._backlog = backlog or iter(())
@@ -48,10 +48,11 @@ class Follow(Iterator[dict[str, Any]], AsyncIterator[dict[str, Any]]):
     def blocks(self) -> Iterator[Iterator[Found]]:
         """The lines that are there now with their events, a block at a time; they are not given again as events."""
         while (block := next(self._backlog, None) or self._reader.read()) is not None:
-            yield select(block.data, self._where)
+            yield select(block.data, self._where, self._reader.losses.damaged)
 
     def wait(self, timeout_s: float | None = None) -> None:
         """Return after a change, or after `timeout_s` seconds (None: a second)."""
+        self._reader.losses.settle()
         self._watch.wait(timeout_s)
 
     def poll(self, timeout_s: float | None = None) -> dict[str, Any] | None:
@@ -90,6 +91,7 @@ class Follow(Iterator[dict[str, Any]], AsyncIterator[dict[str, Any]]):
     async def _changed(self) -> None:
         import asyncio
 
+        self._reader.losses.settle()
         loop = asyncio.get_running_loop()
         told = asyncio.Event()
         if (descriptor := self._watch.fileno()) is None:

@@ -8,22 +8,28 @@ it had been read.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import gzip
 import hashlib
 import os
 import zlib
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from videodb_listen.line import decode_line
 from videodb_listen.paths import Layout, stamps_in
+from videodb_listen.presence import is_held
+from videodb_listen.reader.losses import Losses
 from videodb_listen.system import descriptors, files
 
 _HEAD_BYTES = 4096
 """What identifies a file: its first line, or this much of it. The line has a stamp, so no two files begin alike."""
 
 _UNPACKED_BYTES = 256 << 10
+
+_CHUNK_BYTES = 1 << 20
 
 _PROBE_BYTES = 4096
 """Read at a time to find the end of a line: most are shorter."""
@@ -73,6 +79,11 @@ class OpenPart:
     def __repr__(self) -> str:
         return f"<OpenPart {self._path} after {self.after}>"
 
+    @property
+    def name(self) -> str:
+        """The file's name when it was opened."""
+        return self._path.name
+
     def head(self) -> str | None:
         """How the file begins; None while it has no whole line."""
         return head_of(self.read_at(0, _HEAD_BYTES)) if self._unpacked is None else self._packed_head
@@ -91,6 +102,13 @@ class OpenPart:
             self._kept_from += passed
         start = offset - self._kept_from
         return bytes(self._kept[start : start + size])
+
+    def chunks(self, end: int | None = None) -> Iterator[bytes]:
+        """All of it from its beginning, up to `end` (bytes; None: to its end, which a flood may put off for ever)."""
+        offset = 0
+        while data := self.read_at(offset, _CHUNK_BYTES if end is None else min(_CHUNK_BYTES, end - offset)):
+            yield data
+            offset += len(data)
 
     def _unpack(self, file: gzip.GzipFile) -> bytes:
         try:
@@ -198,16 +216,27 @@ class History:
             yield opened
             after = part.stamp
 
-    def end(self) -> Place:
-        """The place behind the last whole line that is there now."""
+    def end(self, losses: Losses | None = None) -> Place:
+        """The place behind the last line that is there now. `losses` is told of what stands behind it, None: nobody."""
         generations = self.parts()[:-1]
         part = self.open_first(generations[-1].stamp if generations else None)
         if part is None:
             return Place(generations[-1].stamp if generations else None)
-        try:
-            return Place(part.after, part.head(), part.line_start(part.seekable_size or 0))
-        finally:
-            part.close()
+        with contextlib.closing(part):
+            size = part.seekable_size or 0
+            start = part.line_start(size)
+            last = part.read_at(start, size - start)
+            if not last or self.is_written():
+                return Place(part.after, part.head(), start)
+            if completed(last) != last:
+                return Place(part.after, part.head(), size)
+            if losses is not None:
+                losses.damaged(last)
+            return Place(part.after, part.head(), start)
+
+    def is_written(self) -> bool:
+        """Whether a listener may be writing to the events file. Raises DirectoryUnusable when that cannot be told."""
+        return self.layout is not None and is_held(self.layout)
 
     def is_live(self, part: OpenPart) -> bool | None:
         """Whether the events file's name belongs to `part`; None when it belongs to no file."""
@@ -216,10 +245,9 @@ class History:
     def _stamps(self) -> list[str]:
         if self.layout is None:
             return []
-        try:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             return stamps_in(files.trusted_in(self.directory, Layout.stamp_of, to_read=True))
-        except OSError:
-            return []
+        return []
 
     def _forms(self, stamp: str) -> tuple[Path, ...]:
         assert self.layout is not None
@@ -227,8 +255,19 @@ class History:
         return plain, plain.with_name(plain.name + ".gz")
 
 
+def completed(lines: bytes) -> bytes:
+    """`lines`, and a newline behind a last one that lacks nothing else."""
+    with contextlib.suppress(ValueError):
+        if last := lines[lines.rfind(b"\n") + 1 :]:
+            decode_line(last)
+            return lines + b"\n"
+    return lines
+
+
 def head_of(beginning: bytes) -> str | None:
     """What identifies a file that begins so; None when that is less than a line."""
+    if len(beginning) < _HEAD_BYTES and b"\n" not in beginning:
+        beginning = completed(beginning)
     end = beginning.find(b"\n", 0, _HEAD_BYTES) + 1
     if not end and len(beginning) < _HEAD_BYTES:
         return None

@@ -1,17 +1,20 @@
-"""What the connection journal says of the past: which stretches of time nobody recorded."""
+"""What the connection journal says of the past: which stretches of time nobody recorded, and why."""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from videodb_listen.event import seconds
+from videodb_listen.event import Event, received_of, seconds
 from videodb_listen.reader.blocks import Reader
 from videodb_listen.reader.history import History
 from videodb_listen.reader.query import ANY, select
+
+Reason = Literal["lost", "stopped", "crashed"]
+"""Why nobody listened: the connection was lost, the listener was stopped, or it crashed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,7 @@ class Gap:
     to_s: float
     old_ws_id: str | None
     new_ws_id: str | None
+    reason: Reason = "lost"
 
     @property
     def duration_s(self) -> float:
@@ -35,7 +39,8 @@ class Gap:
     def as_dict(self) -> dict[str, Any]:
         """The shape that `stats --json` prints."""
         ids = {"old_ws_id": self.old_ws_id, "new_ws_id": self.new_ws_id}
-        return {"from_unix_ts": self.from_s, "to_unix_ts": self.to_s, "duration_s": round(self.duration_s, 3), **ids}
+        times = {"from_unix_ts": self.from_s, "to_unix_ts": self.to_s, "duration_s": round(self.duration_s, 3)}
+        return {**times, "reason": self.reason, **ids}
 
 
 def total_s(gaps: Iterable[Gap]) -> float:
@@ -61,10 +66,14 @@ def gaps_as_dict(gaps: Sequence[Gap]) -> dict[str, Any]:
 
 @dataclass(slots=True)
 class Journal:
-    """How often each kind of record is there, and the gaps, oldest first."""
+    """How often each kind of record is there, the gaps, oldest first, and when a connection was lost last.
+
+    `lost_s` is in unix seconds, None: none was lost.
+    """
 
     counts: Counter[str] = field(default_factory=Counter)
     gaps: list[Gap] = field(default_factory=list)
+    lost_s: float | None = None
 
     @classmethod
     def of(cls, records: Iterable[Mapping[str, Any]]) -> Journal:
@@ -74,7 +83,52 @@ class Journal:
             journal.counts[str(record.get("event"))] += 1
             if (gap := gap_of(record)) is not None:
                 journal.gaps.append(gap)
+            if record.get("event") == "lost":
+                journal.lost_s = received_of(record)
         return journal
+
+
+class Marks:
+    """The gaps in the journal at `path` (None: there are none), in step with events: each once, between two of them."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._reader = None if path is None else Reader(History(path))
+        self._waiting: deque[Gap] = deque()
+        self._before_s: float | None = None  # when the event before was received; None: there was none
+        self._load()
+
+    def begin(self, before_s: float | None) -> None:
+        """Begin behind an event that was received then (unix seconds), None: at the beginning."""
+        self._before_s = before_s
+        self._up_to(before_s or 0.0)
+
+    def before(self, event: Event) -> list[Gap]:
+        """Those that ended between the event before and this one."""
+        before_s, at_s = self._before_s, received_of(event)
+        if at_s is None:
+            return []
+        self._before_s = at_s
+        passed = self._up_to(at_s)
+        return [] if before_s is None else passed
+
+    def news(self) -> list[Gap]:
+        """Those that ended since the last event, and since this was asked last; not what was before all events."""
+        is_first, self._before_s = self._before_s is None, self._before_s or 0.0
+        self._load()
+        passed = self._up_to(float("inf"))
+        return [] if is_first else passed
+
+    def _up_to(self, moment_s: float) -> list[Gap]:
+        passed = []
+        while self._waiting and self._waiting[0].to_s <= moment_s:
+            passed.append(self._waiting.popleft())
+        return passed
+
+    def _load(self) -> None:
+        if self._reader is not None:
+            with self._reader as reader:
+                for block in reader.blocks():
+                    self._waiting.extend(filter(None, (gap_of(record) for _, record in select(block.data, ANY))))
 
 
 def read_journal(path: Path) -> Journal:
@@ -92,7 +146,7 @@ def gap_of(record: Mapping[str, Any]) -> Gap | None:
     begin, end = seconds(record.get("from_unix_ts")), seconds(record.get("to_unix_ts"))
     if begin is None or end is None:
         return None
-    return Gap(begin, end, _text(record.get("old_ws_id")), _text(record.get("new_ws_id")))
+    return Gap(begin, end, _text(record.get("old_ws_id")), _text(record.get("new_ws_id")), _reason_of(record))
 
 
 def _records(path: Path) -> Iterator[dict[str, Any]]:
@@ -100,6 +154,11 @@ def _records(path: Path) -> Iterator[dict[str, Any]]:
         for block in reader.blocks():
             for _, record in select(block.data, ANY):
                 yield record
+
+
+def _reason_of(record: Mapping[str, Any]) -> Reason:
+    reason = record.get("reason")
+    return "stopped" if reason == "stopped" else "crashed" if reason == "crashed" else "lost"
 
 
 def _text(value: object) -> str | None:

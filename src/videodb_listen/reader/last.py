@@ -2,41 +2,41 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import Iterator
 
 from videodb_listen.reader.blocks import BLOCK_BYTES
-from videodb_listen.reader.history import History, OpenPart, Part, Place
+from videodb_listen.reader.history import History, OpenPart, Part, Place, completed
+from videodb_listen.reader.losses import Break, Losses
 from videodb_listen.reader.query import Found, Where, select
 
 
-def last_events(history: History, end: Place, where: Where, count: int) -> list[Found]:
+def last_events(history: History, end: Place, where: Where, count: int, losses: Losses) -> list[Found]:
     """The last `count` events before `end` that satisfy `where`, oldest first."""
     found: deque[Found] = deque()
     for part in reversed(history.parts()):
         if len(found) >= count:
             break
-        for matches in _blocks_of_matches(part, end, where, count - len(found)):
+        for matches in _blocks_of_matches(part, end, where, count - len(found), losses):
             found.extendleft(reversed(matches[max(0, len(matches) - count + len(found)) :]))
             if len(found) >= count:
                 break
     return list(found)
 
 
-def _blocks_of_matches(part: Part, end: Place, where: Where, count: int) -> Iterator[list[Found]]:
+def _blocks_of_matches(part: Part, end: Place, where: Where, count: int, losses: Losses) -> Iterator[list[Found]]:
     """The matches in one file, in blocks from its end; of a compressed one, the last `count` at once."""
     try:
         opened = OpenPart(part, end.after)
     except FileNotFoundError:
         return  # removed while we looked: it was the oldest
-    try:
+    with contextlib.closing(opened):
         limit = _limit(opened, end)
         if limit is None:
-            yield list(deque(_forwards(opened, where), maxlen=count))
+            yield list(deque(_forwards(opened, where, losses), maxlen=count))
         else:
-            yield from _backwards(opened, limit, where)
-    finally:
-        opened.close()
+            yield from _backwards(opened, limit, where, losses)
 
 
 def _limit(part: OpenPart, end: Place) -> int | None:
@@ -46,17 +46,30 @@ def _limit(part: OpenPart, end: Place) -> int | None:
     return end.offset if part.head() == end.head else 0  # the file that `end` is in, or one that came later
 
 
-def _backwards(part: OpenPart, end: int, where: Where) -> Iterator[list[Found]]:
+def _backwards(part: OpenPart, end: int, where: Where, losses: Losses) -> Iterator[list[Found]]:
     while end > 0:
         start = part.line_start(max(0, end - BLOCK_BYTES))
-        yield list(select(part.read_at(start, end - start), where))
+        yield list(_matches(part.read_at(start, end - start), where, losses))
         end = start
 
 
-def _forwards(part: OpenPart, where: Where) -> Iterator[Found]:
-    offset, rest = 0, b""
-    while data := part.read_at(offset, BLOCK_BYTES):
-        offset += len(data)
+def _forwards(part: OpenPart, where: Where, losses: Losses) -> Iterator[Found]:
+    rest, size = b"", 0
+    for data in part.chunks():
+        size += len(data)
         whole = data.rfind(b"\n") + 1
-        yield from select(rest + data[:whole], where)
+        yield from select(rest + data[:whole], where, losses.damaged)
         rest = data[whole:] if whole else rest + data
+    if part.broken:
+        losses.broken(Break(part.name, size - len(rest), part.broken))
+    else:
+        yield from _matches(rest, where, losses)
+
+
+def _matches(data: bytes, where: Where, losses: Losses) -> Iterator[Found]:
+    """The matches in `data`, of which nothing will be written any more."""
+    lines = completed(data)
+    whole = lines.rfind(b"\n") + 1
+    if lines[whole:]:
+        losses.damaged(lines[whole:])
+    return select(lines[:whole], where, losses.damaged)

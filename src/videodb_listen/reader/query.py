@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import operator
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,11 +25,10 @@ from videodb_listen.event import (
     session_of,
     stream_name_of,
     stream_of,
-    streams_in,
     text_of,
 )
-from videodb_listen.lifecycle import state_in
-from videodb_listen.line import decode_line
+from videodb_listen.lifecycle import STATES, event_name, state_in
+from videodb_listen.line import BYTE_ORDER_MARK, decode_line
 
 _PLAIN = re.compile(r"[\w.:=@ +-]+", re.ASCII)
 """Text that JSON spells in one way only, but for `\\u` escapes."""
@@ -79,6 +78,13 @@ class Where:
 
 ANY = Where(lambda _: True)
 
+KNOWN = frozenset(
+    {"transcript", "alert", "capture_session", "raw", "event", *_CHANNEL_WORDS}
+    | {"scene_index", "spoken_index", "index", "rtstream.transcript"}
+    | set(map(event_name, STATES))
+)
+"""The names of channels and events that we have heard of."""
+
 
 def channel(*names: str) -> Where:
     """Events of these channels, under whichever of its names each was sent."""
@@ -104,16 +110,9 @@ def stream(*names: str) -> Where:
 
 
 def session(*ids: str) -> Where:
-    """Events that name one of these capture sessions. Those of its streams do not: see `streams_of`."""
+    """Events that name one of these capture sessions. Those of its streams do not: see `Recording.of_sessions`."""
     wanted = frozenset(ids)
     return Where(lambda event: session_of(event) in wanted, _needles(*ids), sessions=wanted)
-
-
-def streams_of(blocks: Iterable[bytes], *sessions: str) -> list[str]:
-    """The ids of the streams that `blocks`, whole lines, say belong to one of these capture sessions."""
-    named = session(*sessions)
-    lifecycle = (event for data in blocks for _, event in select(data, named))
-    return list(dict.fromkeys(stream for event in lifecycle for stream in streams_in(event)))
 
 
 def grep(pattern: str) -> Where:
@@ -154,7 +153,7 @@ def select(data: bytes, where: Where, on_damage: OnDamage = lambda _: None) -> I
             on_damage(line)
             continue
         if accepts(found):
-            yield line, found
+            yield line.removeprefix(BYTE_ORDER_MARK), found
 
 
 def _lines(data: bytes) -> Iterator[bytes]:

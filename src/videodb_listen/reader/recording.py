@@ -15,18 +15,21 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from videodb_listen import presence
 from videodb_listen.environment import Environment, variables
+from videodb_listen.event import name_of, session_of, stream_names_in, streams_in
+from videodb_listen.lifecycle import ENDS, state_in
 from videodb_listen.paths import Layout
 from videodb_listen.presence import Presence, State
 from videodb_listen.reader import query
-from videodb_listen.reader.blocks import Block, OnRestart, Reader, say_nothing
+from videodb_listen.reader.blocks import Block, Reader
 from videodb_listen.reader.cursor import Cursor
 from videodb_listen.reader.following import Follow
 from videodb_listen.reader.history import History, Place
 from videodb_listen.reader.last import last_events
+from videodb_listen.reader.losses import Logged, Losses
 from videodb_listen.reader.query import ANY, Found, Where, select
 from videodb_listen.reader.run import Run
-from videodb_listen.reader.seek import place_since, read_since
-from videodb_listen.reader.wait import Awaited, wait
+from videodb_listen.reader.seek import place_since, read_since, received_before
+from videodb_listen.reader.wait import Awaited, Session, wait
 from videodb_listen.system.clock import Deadline, until
 
 if TYPE_CHECKING:  # what looks at a whole recording is imported when it is asked for: most commands do not
@@ -45,10 +48,12 @@ class Recording:
     """The recording in a state directory; or one events file alone, which has no listener, no journal and no run.
 
     Nothing is opened before it is asked for, and nothing need be there yet. `since` is everywhere a time of receipt in
-    unix seconds, and None says what it means. Whatever reads raises OSError when a file cannot be read.
+    unix seconds, and None says what it means. Whatever reads raises OSError when a file cannot be read. `losses` is
+    told of what is passed over; None: a file that breaks is a warning in the log.
     """
 
-    def __init__(self, source: Source | Layout) -> None:
+    def __init__(self, source: Source | Layout, *, losses: Losses | None = None) -> None:
+        self.losses = losses or Logged()
         self.history = History(source if isinstance(source, Layout) else Path(source), named=True)
         self.layout = self.history.layout
         self.directory = self.history.directory
@@ -58,14 +63,14 @@ class Recording:
 
     # -- what is there now --
 
-    def reader(self, place: Place | None = None, *, on_restart: OnRestart = say_nothing) -> Reader:
+    def reader(self, place: Place | None = None) -> Reader:
         """The lines from `place` on (None: all), a block at a time, to be closed."""
-        return Reader(self.history, place, on_restart=on_restart)
+        return Reader(self.history, place, losses=self.losses)
 
-    def blocks(self, since: float | None = None, *, on_restart: OnRestart = say_nothing) -> Iterator[Block]:
+    def blocks(self, since: float | None = None) -> Iterator[Block]:
         """Blocks that hold every line received since then (None: all), oldest first, and few others."""
         run = self.run()
-        with self.reader(on_restart=on_restart) as reader:
+        with self.reader() as reader:
             yield from read_since(reader, run, since)
 
     def events(self, where: Where = ANY, *, since: float | None = None) -> Iterator[dict[str, Any]]:
@@ -75,12 +80,12 @@ class Recording:
         """
         wanted = _since(since, where)
         for block in self.blocks(since):
-            for _, event in select(block.data, wanted):
+            for _, event in select(block.data, wanted, self.losses.damaged):
                 yield event
 
     def last(self, count: int, where: Where = ANY, *, before: Place | None = None) -> list[Found]:
         """The last `count` events before that place (None: the end) that satisfy `where`, oldest first."""
-        return last_events(self.history, before or self.history.end(), where, count)
+        return last_events(self.history, before or self.history.end(self.losses), where, count, self.losses)
 
     def of_sessions(self, *ids: str) -> Where:
         """The events of these capture sessions, and of their streams, which name none.
@@ -88,8 +93,26 @@ class Recording:
         What is there now tells which streams those are.
         """
         named = query.session(*ids)
-        streams = query.streams_of((block.data for block in self.blocks()), *ids)
-        return named | query.stream(*streams) if streams else named
+        streams = [stream for event in self._quietly(named) for stream in streams_in(event)]
+        return named | query.stream(*dict.fromkeys(streams)) if streams else named
+
+    def session_id(self, which: Session) -> str | None:
+        """The newest session that is seen here; with `current`, unless it has ended. None: there is none."""
+        states: dict[str, str | None] = {}  # in the order in which they were seen first
+        for event in self._quietly(query.channel("capture_session")):
+            if (session := session_of(event)) is not None:
+                states[session] = state_in(name_of(event)) or states.get(session)
+        newest, state = next(reversed(states.items()), (None, None))
+        return None if which == "current" and state in ENDS else newest
+
+    def stream_names(self) -> dict[str, str]:
+        """The names that sessions gave their streams, by the ids of these."""
+        lifecycle = self._quietly(query.channel("capture_session"))
+        return {stream: name for event in lifecycle for stream, name in stream_names_in(event).items()}
+
+    def received_before(self, place: Place) -> float | None:
+        """When the line before `place` was received, unix seconds; None when none is there, or it does not say."""
+        return received_before(self.history, place)
 
     def stats(self, where: Where = ANY, *, since: float | None = None, until: float | None = None) -> Stats:
         """How much of what satisfies `where`, received since then (None: all).
@@ -98,7 +121,10 @@ class Recording:
         """
         from videodb_listen.reader.stats import measure
 
-        stats = measure(self.history, _since(since, where), since_s=since, run=self.run())
+        stats = measure(self.history, _since(since, where), since_s=since, run=self.run(), losses=self.losses)
+        for stream, name in self.stream_names().items():
+            if stream in stats.streams and not stats.streams[stream].label:
+                stats.streams[stream].label = name
         stats.gaps = [gap for gap in self.journal().gaps if gap.touches(since, until)]
         return stats
 
@@ -114,14 +140,25 @@ class Recording:
 
         return Journal() if self.layout is None else read_journal(self.layout.journal)
 
+    def has(self, where: Where) -> bool:
+        """Whether any event satisfies it."""
+        return next(self._quietly(where), None) is not None
+
+    def _quietly(self, where: Where) -> Iterator[dict[str, Any]]:
+        """All events that satisfy `where`, for a question that comes before the reading: only that tells of losses."""
+        with Reader(self.history) as reader:
+            for block in reader.blocks():
+                for _, event in select(block.data, where):
+                    yield event
+
     # -- what comes --
 
-    def follow(self, where: Where = ANY, *, since: float | None = None, on_restart: OnRestart = say_nothing) -> Follow:
+    def follow(self, where: Where = ANY, *, since: float | None = None) -> Follow:
         """The events that satisfy `where` as they come, for ever: to be looped over by `for` or by `async for`.
 
         What came since then comes first; None: only what comes from now on. To be closed, or used as a context manager.
         """
-        run, reader = self.run(), self.reader(on_restart=on_restart)
+        run, reader = self.run(), self.reader()
         if since is not None:
             return Follow(reader, _since(since, where), read_since(reader, run, since))
         following = Follow(reader, where)
@@ -134,18 +171,20 @@ class Recording:
         *,
         since: float | Literal["start"] | None = None,
         timeout_s: float | None = None,
+        session: Session | None = None,
         on_found: Callable[[bytes, dict[str, Any]], None] = lambda _line, _event: None,
     ) -> dict[str, Any]:
         """The first event that satisfies `where`, waiting for it at most `timeout_s` seconds (None: for ever).
 
         It was received since then; `start`: since the listener's start, None: from now on. A lifecycle name means the
-        newest session, unless `where` names one. `on_found` gets line and event at once: to stop watching the files can
-        take longer than all the rest.
+        newest session, but not one that has gone past that name to its end, unless `where` names it; with `session`
+        the newest one (`last`), or the one that is under way, else the next (`current`). `on_found` gets line and event
+        at once: to stop watching the files can take longer than all the rest.
 
         Raises NotRunning when the event is not there and no listener runs, SessionFailed when that session failed,
         TimedOut.
         """
-        awaited = Awaited(where)
+        awaited = Awaited(where, session)
         needed = awaited.needed
         with self._follow_run(needed) if since == "start" else self.follow(needed, since=since) as following:
             found = wait(following, awaited, timeout_s)
@@ -211,9 +250,10 @@ def wait_for(
     *,
     since: float | Literal["start"] | None = None,
     timeout_s: float | None = None,
+    session: Session | None = None,
 ) -> dict[str, Any]:
     """`Recording.wait` in `source`; None is the directory that the environment names, else the default one."""
-    return _recording(source).wait(where, since=since, timeout_s=timeout_s)
+    return _recording(source).wait(where, since=since, timeout_s=timeout_s, session=session)
 
 
 def _recording(source: Source | None) -> Recording:

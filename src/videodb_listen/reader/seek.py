@@ -13,6 +13,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
+from videodb_listen.event import received_of
+from videodb_listen.line import decode_line
 from videodb_listen.reader.blocks import Block, Reader
 from videodb_listen.reader.history import History, OpenPart, Place
 from videodb_listen.reader.run import Run
@@ -65,6 +67,18 @@ def place_since(history: History, run: Run, since_s: float) -> Place | None:
         return Place(chosen.after, chosen.head(), _bisect(chosen, begin, since_s))
     finally:
         chosen.close()
+
+
+def received_before(history: History, place: Place) -> float | None:
+    """When the line before `place` was received, unix seconds; None when none is there, or it does not say."""
+    with contextlib.closing(history.open_each(place.after)) as parts:
+        for part in parts:
+            with contextlib.closing(part):
+                if place.offset and part.head() == place.head and not part.ends_before(place.offset):
+                    start = part.line_start(place.offset - 1)
+                    with contextlib.suppress(ValueError):
+                        return received_of(decode_line(part.read_at(start, place.offset - start)))
+    return None
 
 
 def _bisect(part: OpenPart, low: int, since_s: float) -> int:

@@ -21,6 +21,7 @@ from videodb_listen.event import (
 from videodb_listen.reader.blocks import Reader
 from videodb_listen.reader.history import History
 from videodb_listen.reader.journal import Gap, gaps_as_dict
+from videodb_listen.reader.losses import Break, Losses
 from videodb_listen.reader.query import ANY, Where, select
 from videodb_listen.reader.run import Run
 from videodb_listen.reader.seek import read_since
@@ -102,8 +103,12 @@ class Stats:
 
     def take(self, data: bytes, where: Where = ANY) -> None:
         """Count the events in `data`, whole lines, that satisfy `where`."""
-        for line, event in select(data, where, self._damage):
+        for line, event in select(data, where, self.count_damage):
             self.add(event, len(line))
+
+    def count_damage(self, _line: bytes) -> None:
+        """Count a line that is no event."""
+        self.damaged += 1
 
     def as_dict(self) -> dict[str, Any]:
         """The object that `stats --json` prints."""
@@ -125,9 +130,6 @@ class Stats:
             for name, amount in ranked(amounts)
         ]
 
-    def _damage(self, _line: bytes) -> None:
-        self.damaged += 1
-
 
 def state_of(event: Event) -> str | None:
     """The session's state that `event` announces, None when it is no lifecycle event."""
@@ -141,19 +143,43 @@ def ranked(amounts: dict[str, Amount]) -> list[tuple[str, Amount]]:
     return sorted(amounts.items(), key=lambda item: (-item[1].events, item[0]))
 
 
-def measure(history: History, where: Where = ANY, *, since_s: float | None = None, run: Run | None = None) -> Stats:
+class _Counting(Losses):
+    """Counts what is damaged, and begins anew where a reader does."""
+
+    def __init__(self, losses: Losses) -> None:
+        self.stats = Stats()
+        self.restarts = False
+        self._losses = losses
+
+    def restarted(self, why: str) -> None:
+        self.restarts = True
+
+    def damaged(self, line: bytes) -> None:
+        self.stats.count_damage(line)
+
+    def broken(self, at: Break) -> None:
+        self._losses.broken(at)
+
+
+def measure(
+    history: History,
+    where: Where = ANY,
+    *,
+    since_s: float | None = None,
+    run: Run | None = None,
+    losses: Losses | None = None,
+) -> Stats:
     """The stats of what is in `history` now and satisfies `where`. Raises OSError when a file cannot be read.
 
     `since_s` (unix seconds, None: all) spares reading what is older, as far as `run` tells where that is; `where`
-    decides. A file that is cleared meanwhile is counted anew.
+    decides. A file that is cleared meanwhile is counted anew. `losses` is told of files that break, None: nobody is.
     """
     while True:
-        restarts: list[str] = []
-        stats = Stats()
-        with Reader(history, on_restart=restarts.append) as reader:
+        counting = _Counting(losses or Losses())
+        with Reader(history, losses=counting) as reader:
             for block in read_since(reader, run, since_s):
-                if restarts:
+                if counting.restarts:
                     break
-                stats.take(block.data, where)
-        if not restarts:
-            return stats
+                counting.stats.take(block.data, where)
+        if not counting.restarts:
+            return counting.stats

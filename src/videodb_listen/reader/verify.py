@@ -5,21 +5,19 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
 from videodb_listen.line import decode_line
 from videodb_listen.paths import Layout
-from videodb_listen.presence import is_held, read_state
-from videodb_listen.reader.damage import DAMAGE, NOTED, Chain, Spot, scan
+from videodb_listen.presence import read_state
+from videodb_listen.reader.damage import DAMAGE, NOTED, TAILS, Chain, Spot, scan
 from videodb_listen.reader.history import History, OpenPart
 from videodb_listen.reader.journal import Journal, read_journal
 from videodb_listen.reader.run import Run
 
 SHOWN = 20  # damage beyond these places is only counted: whoever has more wants the number, not a list
-
-_CHUNK_BYTES = 1 << 20
 
 
 @dataclass(slots=True)
@@ -32,7 +30,7 @@ class Report:
     counts: Counter[str] = field(default_factory=Counter)  # by kind
     damage: list[Spot] = field(default_factory=list)  # the first SHOWN
     noted: dict[str, Spot] = field(default_factory=dict)  # the first of each kind that is no damage
-    tails: list[Spot] = field(default_factory=list)  # last lines without their end, which a listener is writing
+    tails: list[Spot] = field(default_factory=list)  # last lines without their end, which a listener may be writing
     fragments: int = 0  # files with what repair cut off after crashes
     fragment_bytes: int = 0
     journal: Journal = field(default_factory=Journal)
@@ -42,10 +40,10 @@ class Report:
         """How many places are damaged."""
         return sum(self.counts[kind] for kind in DAMAGE)
 
-    def take(self, spots: Iterable[Spot]) -> None:
-        """Add what was found."""
+    def take(self, spots: Iterable[Spot], *, is_written: bool = False) -> None:
+        """Add what was found in a file; `is_written`: its last line may get its end yet."""
         for spot in spots:
-            if spot.kind == "growing":
+            if is_written and spot.kind in TAILS:
                 self.tails.append(spot)
                 continue
             self.counts[spot.kind] += 1
@@ -56,8 +54,8 @@ class Report:
 
     def give_up_tails(self) -> None:
         """No listener writes: what has no end will get none."""
-        self.take([replace(spot, kind="unfinished") for spot in self.tails])
-        self.tails.clear()
+        tails, self.tails = self.tails, []
+        self.take(tails)
 
     def as_dict(self) -> dict[str, Any]:
         """The object that `verify --json` prints."""
@@ -91,19 +89,15 @@ def verify(history: History) -> Report:
 
 def _look(history: History) -> Report | None:
     """One look at everything; None when a file was emptied meanwhile."""
-    report, chain, held = Report(), Chain(), _is_written(history)
+    report, chain, held = Report(), Chain(), history.is_written()
     if not _take_events(report, chain, history):
         return None
-    report.events, report.bytes = chain.lines - report.counts["torn"], chain.bytes
     if history.layout is not None:
         _take_rest(report, history.layout)
-    if not held and not _is_written(history):  # one that came or went while we read may have had the last line
+    if not held and not history.is_written():  # one that came or went while we read may have had the last line
         report.give_up_tails()
+    report.events, report.bytes = chain.lines - report.counts["torn"] + report.counts["unterminated"], chain.bytes
     return report
-
-
-def _is_written(history: History) -> bool:
-    return history.layout is not None and is_held(history.layout)
 
 
 def _take_events(report: Report, chain: Chain, history: History) -> bool:
@@ -112,9 +106,8 @@ def _take_events(report: Report, chain: Chain, history: History) -> bool:
     for part in _parts(history):
         run_from = None if run is None else run.begins_in(part.stamp, part.after)
         head = part.head()
-        tail = "unfinished" if part.stamp else "growing"
         judge = partial(chain.judge, run_from=run_from)
-        report.take(scan(_name(part, history), _chunks(part), judge, tail=tail))
+        report.take(scan(part.name, _chunks(part), judge), is_written=part.stamp is None)
         if head not in (None, part.head()):
             return False
         report.files += 1
@@ -124,7 +117,8 @@ def _take_events(report: Report, chain: Chain, history: History) -> bool:
 def _take_rest(report: Report, layout: Layout) -> None:
     """Look at the journal, and at what repair cut off."""
     for part in _parts(History(layout.journal)):
-        report.take(scan(layout.journal.name, _chunks(part), _judge_record, tail="growing"))
+        found = scan(layout.journal.name, _chunks(part), _judge_record)
+        report.take((spot for spot in found if spot.kind != "unterminated"), is_written=True)
     report.journal = read_journal(layout.journal)
     for path in layout.directory.glob(layout.torn("*").name):
         with contextlib.suppress(OSError):
@@ -139,19 +133,9 @@ def _parts(history: History) -> Iterator[OpenPart]:
                 yield part
 
 
-def _name(part: OpenPart, history: History) -> str:
-    if part.stamp is None or history.layout is None:
-        return history.events.name
-    return history.layout.generation(part.stamp).name + (".gz" if part.seekable_size is None else "")
-
-
 def _chunks(part: OpenPart) -> Iterator[bytes]:
     """All of `part`. What comes later is not looked at: a flood would keep us. Raises EOFError where it breaks."""
-    end, offset = part.seekable_size, 0
-    size = _CHUNK_BYTES
-    while data := part.read_at(offset, size if end is None else min(size, end - offset)):
-        yield data
-        offset += len(data)
+    yield from part.chunks(part.seekable_size)
     if part.broken:
         raise EOFError(part.broken)
 

@@ -7,7 +7,15 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from videodb_listen.cli.first_word import COMMANDS, IMPLICIT, WORDS, FirstWordDecides, cli, require_directory_word
+from videodb_listen.cli.first_word import (
+    COMMANDS,
+    GROUPED,
+    IMPLICIT,
+    WORDS,
+    FirstWordDecides,
+    cli,
+    require_directory_word,
+)
 from videodb_listen.cli.flags import listener_options
 
 
@@ -69,9 +77,52 @@ def test_an_option_a_path_or_an_existing_directory_means_run(decide: Decide, wor
     assert decide(*words) == (["run", *words], True)
 
 
-@pytest.mark.parametrize("word", ["--help", "--version"])
-def test_help_and_version_are_those_of_the_whole_program(decide: Decide, word: str) -> None:
-    assert decide(word) == ([word], False)
+@pytest.mark.parametrize("word", ["--help", "--version", "-h", "-V"])
+@pytest.mark.parametrize("before", [[], ["--dir", "d"], ["--cwd=d"]], ids=" ".join)
+def test_help_and_version_are_those_of_the_whole_program(decide: Decide, word: str, before: list[str]) -> None:
+    assert decide(*before, word) == ([word], False)
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["help"], ["--help"]),
+        (["help", "help"], ["--help"]),
+        (["help", "tail"], ["tail", "--help"]),
+        (["help", "session", "record"], ["session", "record", "--help"]),
+        (["--dir", "d", "help", "tail"], ["tail", "--dir", "d", "--help"]),
+    ],
+    ids=lambda words: " ".join(words),
+)
+def test_help_asks_for_the_help_of_what_follows(decide: Decide, words: list[str], meant: list[str]) -> None:
+    assert decide(*words) == (meant, False)
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["--dir", "d", "tail", "-f"], ["tail", "--dir", "d", "-f"]),
+        (["--dir=d", "tail"], ["tail", "--dir=d"]),
+        (["--cwd", "c", "--dir", "d", "status"], ["status", "--cwd", "c", "--dir", "d"]),
+        (["--dir", "status", "status"], ["status", "--dir", "status"]),
+        (["--dir", "d", "session", "list", "--json"], ["session", "list", "--dir", "d", "--json"]),
+        (["--dir", "d", "session"], ["session"]),
+        (["--dir", "d", "session", "--help"], ["session", "--help"]),
+    ],
+    ids=lambda words: " ".join(words),
+)
+def test_the_place_may_stand_before_the_command(decide: Decide, words: list[str], meant: list[str]) -> None:
+    assert decide(*words) == (meant, False)
+
+
+@pytest.mark.parametrize("words", [["--dir", "d"], ["--dir", "d", "--clear"], ["--dir"], ["--cwd", "c", "./out"]])
+def test_a_place_without_a_command_is_that_of_run(decide: Decide, words: list[str]) -> None:
+    assert decide(*words) == (["run", *words], True)
+
+
+def test_a_mistake_behind_a_place_is_named(decide: Decide) -> None:
+    with pytest.raises(click.UsageError, match="no command 'tial': did you mean tail"):
+        decide("--dir", "d", "tial")
 
 
 @pytest.mark.parametrize(
@@ -165,3 +216,10 @@ def test_every_command_that_is_listed_can_be_loaded(name: str) -> None:
     command = group.get_command(click.Context(cli), name)
     assert command is not None
     assert command.name == name
+    assert isinstance(command, click.Group) is (name in GROUPED)
+
+
+def test_the_help_is_grouped_by_what_one_wants() -> None:
+    shown = CliRunner().invoke(cli, ["--help"]).output
+    titles = [f"\n{title}:\n" for title in ("Record", "Read", "Capture", "Try out", "Options of run and start")]
+    assert sorted(titles, key=shown.index) == titles

@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import re
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -21,6 +22,14 @@ def record(message: object, exc: Exception | None = None) -> logging.LogRecord:
 
 def test_a_line_for_people_has_the_time_and_nothing_that_moves_the_cursor() -> None:
     assert re.fullmatch(r"\[\d\d:\d\d:\d\d\] a\\x1bb", TextFormatter().format(record("a\x1bb")))
+
+
+def test_a_line_in_a_file_has_the_day_as_well(monkeypatch: pytest.MonkeyPatch, ours: logging.Logger) -> None:
+    told = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    configure(logging.StreamHandler(told), level="info", format="text")
+    ours.warning("a")
+    assert re.fullmatch(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\] a\n", told.getvalue())
 
 
 def test_a_traceback_follows_line_by_line() -> None:

@@ -55,6 +55,25 @@ def test_txt_has_a_paragraph_a_line() -> None:
     ]
 
 
+def test_a_paragraph_ends_after_a_minute() -> None:
+    cues = [Cue(number * 10, number * 10 + 9.9, MIC, f"{number}") for number in range(14)]
+    assert [line[:10] for line in txt(cues)] == ["[00:00:00]", "[00:01:00]", "[00:02:00]"]
+
+
+@pytest.mark.parametrize("one_cue", [False, True])
+def test_a_paragraph_ends_after_five_hundred_characters_and_no_word_is_lost(one_cue: bool) -> None:
+    words = [f"word{number}" for number in range(600)]
+    cues = [Cue(n / 10, n / 10 + 0.1, MIC, word) for n, word in enumerate(words)]
+    lines = list(txt([Cue(0, 60, MIC, " ".join(words))] if one_cue else cues))
+    paragraphs = [line.removesuffix("\n").split(": ", 1)[1] for line in lines]
+    assert " ".join(paragraphs) == " ".join(words)
+    assert max(map(len, paragraphs)) <= 500
+    assert min(map(len, paragraphs[:-1])) > 480
+    stamps = [line[:10] for line in lines]
+    assert stamps == sorted(stamps)
+    assert len(set(stamps)) == len(stamps)
+
+
 @pytest.mark.parametrize(
     ("moment_s", "shown"),
     [

@@ -149,7 +149,8 @@ def test_a_file_that_is_cut_anywhere_is_whole_up_to_its_last_line(count: int, da
     whole = b"".join(line(number) for number in range(count))
     size = data.draw(st.integers(0, len(whole)))
     lines, rest = whole[:size].count(b"\n"), size - (whole[:size].rfind(b"\n") + 1)
-    assert scanned(whole[:size]) == ([("unfinished", lines + 1, size - rest)] if rest else [])
+    kind = "unterminated" if whole[size : size + 1] == b"\n" else "unfinished"
+    assert scanned(whole[:size]) == ([(kind, lines + 1, size - rest)] if rest else [])
 
 
 def test_a_disk_that_fails_is_a_break_behind_the_last_whole_line() -> None:

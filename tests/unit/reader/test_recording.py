@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from support.history import NOW_S, HandMade, line
+from support.history import NOW_S, HandMade, Heard, line
 from videodb_listen import Recording, query, read_events, wait_for
 from videodb_listen.cli import main
 from videodb_listen.errors import ListenError, NotRunning, SessionFailed, TimedOut
@@ -80,6 +80,39 @@ def test_a_session_means_its_streams_as_well(site: HandMade) -> None:
     assert [event["n"] for event in recording.events(recording.of_sessions("b"))] == [3]
 
 
+def test_the_newest_session_is_the_last_that_was_seen_first(site: HandMade) -> None:
+    recording = Recording(site.directory)
+    assert recording.session_id("last") is recording.session_id("current") is None
+    lifecycle(site, "active", "a")
+    lifecycle(site, "created", "b")
+    lifecycle(site, "exported", "a")
+    assert recording.session_id("last") == recording.session_id("current") == "b"
+    lifecycle(site, "stopped", "b")
+    assert (recording.session_id("last"), recording.session_id("current")) == ("b", None)
+
+
+def test_streams_have_the_names_that_sessions_gave_them(site: HandMade) -> None:
+    streams = [{"rtstream_id": "r", "name": "mic"}, {"id": "s", "channel_id": "display"}, {"id": "t"}]
+    site.append(1, channel="capture_session", event="capture_session.active", data={"rtstreams": streams})
+    site.append(1, rtstream_id="r")
+    recording = Recording(site.directory)
+    assert recording.stream_names() == {"r": "mic", "s": "display"}
+    assert recording.stats().streams["r"].label == "mic"
+
+
+def test_a_question_before_the_reading_tells_of_no_loss(site: HandMade) -> None:
+    site.append(1, channel="alert")
+    with site.events.open("ab") as file:
+        file.write(b'{"channel":"alert\n')
+    losses = Heard()
+    recording = Recording(site.directory, losses=losses)
+    assert (recording.has(query.channel("alert")), recording.has(query.channel("mine"))) == (True, False)
+    recording.of_sessions("a")
+    assert losses == Heard()
+    assert len(list(recording.events())) == 1
+    assert len(losses.lines) == 1
+
+
 def test_stats_have_the_gaps_of_the_time_that_was_asked_for(site: HandMade) -> None:
     site.append(4)
     later = {**GAP, "from_unix_ts": NOW_S + 10, "to_unix_ts": NOW_S + 11}
@@ -115,6 +148,32 @@ def publish(site: HandMade, **state: Any) -> None:
 
 def lifecycle(site: HandMade, name: str, session: str) -> None:
     site.append(1, channel="capture_session", event=f"capture_session.{name}", capture_session_id=session)
+
+
+def over(site: HandMade) -> None:
+    for name in ("active", "exported"):
+        lifecycle(site, name, "a")
+
+
+@pytest.mark.parametrize(
+    ("session", "status"), [(None, 124), ("current", 124), ("last", 0), ("a", 0)], ids=["none", "current", "last", "id"]
+)
+@pytest.mark.usefixtures("held")
+def test_a_session_that_is_over_is_an_answer_only_to_who_asks_for_it(
+    site: HandMade, session: str | None, status: int
+) -> None:
+    over(site)
+    publish(site, started_unix_ts=NOW_S)
+    named = ["--session", session] if session else []
+    with pytest.raises(SystemExit) as end:
+        main(["wait", "capture_session.active", *named, "--dir", str(site.directory), "--timeout", "0"])
+    assert end.value.code == status
+
+
+def test_without_a_listener_it_is_said_that_the_newest_session_is_over(site: HandMade) -> None:
+    over(site)
+    with pytest.raises(NotRunning, match=r"the newest session is over.*--session last"):
+        wait_for(query.event("capture_session.active"), site.directory, since="start")
 
 
 def nothing(_site: HandMade) -> None:

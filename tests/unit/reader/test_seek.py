@@ -9,13 +9,13 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.history import HandMade
+from support.history import NOW_S, HandMade
 from videodb_listen.reader import query
 from videodb_listen.reader.blocks import Reader
 from videodb_listen.reader.history import History
 from videodb_listen.reader.query import select
 from videodb_listen.reader.run import Run
-from videodb_listen.reader.seek import place_since, read_since
+from videodb_listen.reader.seek import place_since, read_since, received_before
 
 LONG = "x" * 9000
 
@@ -95,3 +95,16 @@ def test_only_the_end_is_read_when_only_the_end_is_wanted(site: HandMade) -> Non
         block = reader.read()
         assert block is not None
         assert len(block.lines()) == 3
+
+
+def test_when_the_line_before_a_place_was_received_is_known(site: HandMade) -> None:
+    site.append(2)
+    site.rotate()
+    site.append(2)
+    with Reader(History(site.directory)) as reader:
+        assert received_before(reader.history, reader.place) is None
+        for _ in reader.blocks():
+            pass
+    assert received_before(reader.history, reader.place) == NOW_S + 3
+    site.clear()
+    assert received_before(reader.history, reader.place) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import json
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from videodb_listen.line import encode_line
+from videodb_listen.paths import Layout
 from videodb_listen.reader import query
 from videodb_listen.reader.history import History
 from videodb_listen.reader.journal import Gap
@@ -211,10 +213,19 @@ def test_all_generations_are_counted_as_one_file(directory: Path) -> None:
     assert measure(History(directory)) == counted(*RECORD)
 
 
-def test_a_line_without_its_end_is_not_there_yet(directory: Path) -> None:
+@pytest.mark.parametrize("is_held", [False, True])
+def test_a_line_without_its_end_is_there_unless_somebody_writes_it(directory: Path, is_held: bool) -> None:
     with (directory / "videodb_events.jsonl").open("ab") as file:
         file.write(RECORD[0][:-1])
-    assert measure(History(directory)) == counted(*RECORD)
+    with Layout(directory).lock.open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX if is_held else fcntl.LOCK_UN)
+        assert measure(History(directory)) == counted(*RECORD, *([] if is_held else [RECORD[0]]))
+
+
+def test_a_fragment_at_the_end_is_damage(directory: Path) -> None:
+    with (directory / "videodb_events.jsonl").open("ab") as file:
+        file.write(RECORD[0][:-5])
+    assert measure(History(directory)).damaged == counted(*RECORD).damaged + 1
 
 
 @pytest.mark.parametrize("since", range(10))

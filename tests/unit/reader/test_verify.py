@@ -166,7 +166,7 @@ def test_the_last_run_is_known_across_generations(layout: Layout) -> None:
 
 
 def test_a_last_line_without_its_end_is_damage_when_nobody_writes_it(layout: Layout) -> None:
-    append(layout.events, line(9)[:-1])
+    append(layout.events, line(9)[:-2])
     append(layout.journal, b'{"event":"conn')
     report = verified(layout)
     assert [(found.kind, found.file, found.line) for found in report.damage] == [
@@ -174,6 +174,16 @@ def test_a_last_line_without_its_end_is_damage_when_nobody_writes_it(layout: Lay
         ("unfinished", layout.journal.name, 1),
     ]
     assert (report.events, report.tails) == (9, [])
+
+
+@pytest.mark.parametrize("name", ["events", "generation"])
+def test_a_last_line_that_lacks_only_its_newline_is_an_event_and_noted(layout: Layout, name: str) -> None:
+    path = layout.events if name == "events" else layout.generation(OLD)
+    path.write_bytes(path.read_bytes()[:-1])
+    report = verified(layout)
+    assert (report.damaged, report.events) == (0, 9)
+    assert report.noted["unterminated"].file == path.name
+    assert report.counts == {"unterminated": 1}
 
 
 @pytest.mark.usefixtures("held")
@@ -195,7 +205,7 @@ def test_a_listener_that_comes_while_we_read_may_be_writing_too(
     layout: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = iter([False, True])
-    monkeypatch.setattr(module, "is_held", lambda _: next(answers))
+    monkeypatch.setattr(History, "is_written", lambda _: next(answers))
     append(layout.events, b'{"half')
     assert verified(layout).damaged == 0
 

@@ -9,7 +9,7 @@ import pytest
 
 from videodb_listen.reader import query
 from videodb_listen.reader.query import Where, event, select
-from videodb_listen.reader.wait import Awaited
+from videodb_listen.reader.wait import Awaited, Session
 
 NOTHING = None
 
@@ -93,9 +93,57 @@ CASES: dict[str, tuple[Where, list[dict[str, Any]], list[dict[str, Any]], tuple[
         [],
         (1, False),
     ),
-    "it had come before the failure": (
+    "a session that was active and has failed is over": (
         event("capture_session.active"),
         [session("active", A), session("failed", A)],
+        [],
+        NOTHING,
+    ),
+    "a session that failed before it was active will never be": (
+        event("capture_session.active"),
+        [session("created", A), session("failed", A)],
+        [],
+        (1, True),
+    ),
+    "yesterday's meeting": (
+        event("capture_session.active"),
+        [session("active", A), session("stopped", A)],
+        [session("exported", A), session("active", B)],
+        (3, False),
+    ),
+    "yesterday's meeting, though its export fails today": (
+        event("capture_session.active"),
+        [session("active", A), session("stopped", A)],
+        [session("failed", A), session("active", B)],
+        (3, False),
+    ),
+    "the end of yesterday's meeting": (
+        event("capture_session.stopped"),
+        [session("active", A), session("stopped", A), session("exported", A)],
+        [],
+        (1, False),
+    ),
+    "an export that may come yet": (
+        event("capture_session.exported"),
+        [session("active", A), session("stopped", A)],
+        [session("exported", A)],
+        (2, False),
+    ),
+    "an end that comes while we wait does not take back what came before it": (
+        event("capture_session.active"),
+        [session("created", A)],
+        [session("active", A), session("stopped", A)],
+        (1, False),
+    ),
+    "another event than of a session stands, though that is over": (
+        event("capture_session.active", "alert"),
+        [{"channel": "alert"}, session("active", A), session("stopped", A)],
+        [],
+        (0, False),
+    ),
+    "a named session, though it is over": (
+        event("capture_session.active") & query.session(A),
+        [session("active", A), session("exported", A)],
         [],
         (0, False),
     ),
@@ -139,15 +187,59 @@ CASES: dict[str, tuple[Where, list[dict[str, Any]], list[dict[str, Any]], tuple[
 }
 
 
-def fed(where: Where, there: list[dict[str, Any]], coming: list[dict[str, Any]], *, all_lines: bool) -> Any:
+OVER = [session("created", A), session("active", A), session("stopped", A), session("exported", A)]
+LAST_OR_CURRENT: dict[str, tuple[Session, Where, list[dict[str, Any]], list[dict[str, Any]], Any]] = {
+    "the last, though it is over": ("last", event("capture_session.active"), OVER, [], (1, False)),
+    "the current one is not over": ("current", event("capture_session.active"), OVER[:2], [], (1, False)),
+    "the next one, when none is under way": (
+        "current",
+        event("capture_session.active"),
+        OVER,
+        [session("active", B)],
+        (4, False),
+    ),
+    "not even the end of one that is over": (
+        "current",
+        event("capture_session.exported"),
+        OVER,
+        [session("active", B), session("exported", B)],
+        (5, False),
+    ),
+    "an export that is under way": (
+        "current",
+        event("capture_session.exported"),
+        OVER[:3],
+        [session("exported", A)],
+        (3, False),
+    ),
+    "a failure of one that is over is none of ours": (
+        "current",
+        event("capture_session.exported"),
+        [session("created", A), session("failed", A)],
+        [session("created", B), session("failed", B)],
+        (3, True),
+    ),
+}
+
+
+def fed(
+    where: Where,
+    there: list[dict[str, Any]],
+    coming: list[dict[str, Any]],
+    *,
+    all_lines: bool,
+    session: Session | None = None,
+) -> Any:
     """Feed what is needed, or all; the number of the event of the verdict, and whether it is a failure."""
-    awaited = Awaited(where)
+    awaited = Awaited(where, session)
     for events, first, live in ((there, 0, False), (coming, len(there), True)):
         data = b"".join(json.dumps({"i": first + n, **event}).encode() + b"\n" for n, event in enumerate(events))
         for line, found in select(
             data, query.ANY if all_lines else awaited.needed, lambda line: pytest.fail(str(line))
         ):
             awaited.take(line, found, live=live)
+        if not live:
+            awaited.settle()
     verdict = awaited.verdict
     return None if verdict is None else (json.loads(verdict.line)["i"], verdict.failed)
 
@@ -157,3 +249,10 @@ def fed(where: Where, there: list[dict[str, Any]], coming: list[dict[str, Any]],
 def test_the_verdict(case: str, all_lines: bool) -> None:
     where, there, coming, expected = CASES[case]
     assert fed(where, there, coming, all_lines=all_lines) == expected
+
+
+@pytest.mark.parametrize("all_lines", [False, True])
+@pytest.mark.parametrize("case", LAST_OR_CURRENT)
+def test_the_verdict_of_the_last_session_and_of_the_current_one(case: str, all_lines: bool) -> None:
+    which, where, there, coming, expected = LAST_OR_CURRENT[case]
+    assert fed(where, there, coming, all_lines=all_lines, session=which) == expected

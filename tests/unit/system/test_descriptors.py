@@ -27,6 +27,20 @@ def test_closed_standard_descriptors_are_occupied(closed: list[int], tmp_path: P
     assert in_child(work) == [[number in closed for number in (0, 1, 2)], True]
 
 
+def test_what_stands_in_the_place_of_a_closed_stdout_takes_nothing() -> None:
+    def work() -> list[Any]:
+        for number in (0, 1, 2):
+            os.close(number)
+        descriptors.occupy_standard()
+        try:
+            os.write(1, b"lost")
+        except OSError:
+            return [[descriptors.is_writable(number) for number in (0, 1, 2)], os.write(2, b"lost")]
+        return []
+
+    assert in_child(work) == [[False, False, True], 4]
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     (tmp_path / "it").touch()

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import click
-import orjson
 
 from videodb_listen import environment
-from videodb_listen.cli.flags import DURATION, session_options
-from videodb_listen.cli.output import for_stdout, write_out
+from videodb_listen.cli.flags import DURATION, format_option, session_options
+from videodb_listen.cli.output import print_object, print_screen
 from videodb_listen.cli.session.record import record
 from videodb_listen.text import visible
 
@@ -25,8 +24,8 @@ session.add_command(record)
 @session.command("list")
 @session_options
 @click.option("--status", metavar="STATE", help="Only those in this state, as in active.")
-@click.option("--json", "as_json", is_flag=True, help="A JSON object a line instead of a table.")
-def list_(status: str | None, as_json: bool, **account: str | None) -> None:
+@format_option("text", {"text": "a table", "json": "an object a line"})
+def list_(status: str | None, format: str, **account: str | None) -> None:
     """List the sessions of the collection.
 
     \b
@@ -34,7 +33,7 @@ def list_(status: str | None, as_json: bool, **account: str | None) -> None:
     """
     connection, collection_id = _connection(account)
     for one in connection.list_capture_sessions(status, collection_id=collection_id):
-        _show(one, as_json=as_json)
+        _show(one, as_json=format == "json")
 
 
 @session.command()
@@ -89,8 +88,6 @@ def _session(session_id: str, options: dict[str, str | None]) -> Any:
 
 def _show(one: Any, *, as_json: bool) -> None:
     if as_json:
-        write_out([for_stdout(orjson.dumps(one.data) + b"\n")])
+        print_object(one.data)
     else:
-        write_out(
-            [f"{visible(one.id):<42} {visible(one.status or '-'):<10} {visible(one.created_at or '')}\n".encode()]
-        )
+        print_screen([f"{visible(one.id):<42} {visible(one.status or '-'):<10} {visible(one.created_at or '')}"])

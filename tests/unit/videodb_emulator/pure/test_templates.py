@@ -106,3 +106,9 @@ def test_a_session_event_says_its_status_at_the_top_and_in_data(cast: Cast) -> N
         frame = fill(EVENTS[event], cast, NOW_S)
         assert frame["event"] == event
         assert frame["status"] == frame["data"]["status"] == event.partition(".")[2]
+
+
+def test_what_is_said_faster_is_over_sooner() -> None:
+    times = {"start": "{now_ms-2000}", "end": "{now_ms}", "at": "{now_s+0.5}", "text": "{now_s}"}
+    filled = fill(times, Cast(bytes), 1000.0, 10.0)
+    assert filled == {"start": 999_800, "end": 1_000_000, "at": 1000.05, "text": 1000.0}
