@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -18,6 +21,12 @@ settings.load_profile("tests")
 
 # The process tests watch files with inotify and processes with pidfds.
 collect_ignore_glob = [] if sys.platform == "linux" else ["contract/*", "process/*"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _a_cache_of_our_own(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Recorders of the emulator are alone in each worker of a run, not on the machine."""
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture
@@ -40,3 +49,12 @@ async def site(lone_site: Site, backend: Backend) -> Site:
     """A directory for a listener, with the well-behaved backend behind it."""
     lone_site.backend = backend
     return lone_site
+
+
+@pytest.fixture
+def open_to_all() -> Iterator[Path]:
+    """A directory that every user can reach, as the test's own is not."""
+    path = Path(tempfile.mkdtemp(prefix="videodb-listen-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)

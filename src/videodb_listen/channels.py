@@ -26,7 +26,7 @@ _WORDS = {
 }
 _OF_MEDIA = {"audio": MIC, "video": DISPLAY}  # what an id says nothing of, as in the official SDK
 _MEDIA = {MIC: "audio", SYSTEM_AUDIO: "audio", DISPLAY: "video", CAMERA: "video"}
-_TRACKS = {MIC: "mic", SYSTEM_AUDIO: "system_audio", DISPLAY: "screen"}  # the recorder knows no others
+_TRACKS = {MIC: "mic", SYSTEM_AUDIO: "system_audio", DISPLAY: "screen", CAMERA: "camera"}
 
 PAUSE, RESUME = "pauseTracks", "resumeTracks"
 

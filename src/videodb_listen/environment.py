@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from videodb_listen.errors import ConfigurationError
 from videodb_listen.paths import DIRECTORY_NAME, Layout, directory_in, path_of, state_directory
-from videodb_listen.system.files import is_strangers
+from videodb_listen.system.files import is_strangers, open_to_read
 
 if TYPE_CHECKING:
     from videodb_listen.settings import Account, Settings
@@ -93,10 +93,11 @@ def _dotenv(path: Path) -> dict[str, str]:
     chooses the key and the server.
     """
     try:
-        if is_strangers(path):
-            log.warning("%s is ignored: everyone can write to it, or it is not yours", path)
-            return {}
-        content = path.read_text("utf-8")
+        with os.fdopen(open_to_read(path), encoding="utf-8") as file:
+            if is_strangers(file.fileno()):
+                log.warning("%s is ignored: everyone can write to it, or it is not yours", path)
+                return {}
+            content = file.read()
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as exc:

@@ -68,10 +68,10 @@ class Layout:
         """The stamp in the name of a generation, compressed or not; None when `name` is no generation's.
 
         Strict: rotation removes what has such a name, and must not take a copy that somebody made by hand for one.
-        Stamps sort as their generations came.
+        Stamps sort as their generations came; none could come after one of the year 9999, so there is no such.
         """
         found = _GENERATION.fullmatch(name)
-        if found:
+        if found and found[1] < "9999":
             with contextlib.suppress(ValueError):
                 time_of_stamp(found[1])
                 return found[1]

@@ -8,6 +8,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,7 @@ class State:
     connected_unix_ts: float | None = None
     last_event_unix_ts: float | None = None
     last_pong_unix_ts: float | None = None
+    proven_unix_ts: float | None = None  # when the connection last proved to live, by the machine's clock as it is now
     latency_ms: float | None = None
     connects: int = 0
     events: int = 0
@@ -45,7 +48,7 @@ class State:
     error: str | None = None
     run_after: str | None = None  # the newest generation when this run began
     run_from: int | None = None  # where in the events file behind it the run began (bytes); stamps ascend from there
-    pid_namespace: int | None = None  # where `pid` means that process; None where there are no namespaces
+    pid_namespace: str | None = None  # where `pid` means that process; None where there are no namespaces
     stale_after_s: float = 40.0  # age at which the last pong no longer proves a connection
 
 
@@ -74,12 +77,14 @@ class Presence:
 
     @property
     def connected(self) -> bool:
-        """Whether a live connection is proven: phase `connected` and a pong (or the hello) that is not too old."""
+        """Whether a live connection is proven: phase `connected`, and a proof of life that is not too old.
+
+        One from the future is none: the clock was set back, and whoever gave it has not noticed, so it may be frozen.
+        """
         state = self.state
-        if not self.held or state is None or state.phase != "connected":
+        if not self.held or state is None or state.phase != "connected" or state.proven_unix_ts is None:
             return False
-        proof = max(state.last_pong_unix_ts or 0.0, state.connected_unix_ts or 0.0)
-        return self.looked_unix_ts - proof <= state.stale_after_s + PUBLISHED_WITHIN_S
+        return 0 <= self.looked_unix_ts - state.proven_unix_ts <= state.stale_after_s + PUBLISHED_WITHIN_S
 
     @property
     def ending(self) -> bool:
@@ -99,8 +104,8 @@ class Presence:
         }
 
 
-def look(layout: Layout, now_s: float) -> Presence:
-    """The presence in `layout` at `now_s` (unix seconds). Needs no rights beyond reading; changes nothing.
+def look(layout: Layout, clock: Callable[[], float] = time.time) -> Presence:
+    """The presence in `layout` now (`clock` gives unix seconds). Needs no rights beyond reading; changes nothing.
 
     A state that a crash left is not taken for that of the next listener, which holds the lock before it says anything.
     Raises what is_held raises.
@@ -109,52 +114,55 @@ def look(layout: Layout, now_s: float) -> Presence:
     state = read_state(layout)
     if held and state is not None and not is_of_holder(state, layout):
         state = None
-    return Presence(layout.directory, held, state, now_s)
+    return Presence(layout.directory, held, state, clock())  # after it was read: no proof in it is of the future
 
 
-def live_id(layout: Layout, now_s: float) -> str | None:
-    """The id of the connection that stands in `layout` at `now_s` (unix seconds), None while none does.
+def live_id(layout: Layout) -> str | None:
+    """The id of the connection that stands in `layout` now, None while none does.
 
     Raises what is_held raises.
     """
-    return read_ws_id(layout) if look(layout, now_s).connected else None
+    return read_ws_id(layout) if look(layout).connected else None
 
 
 def is_held(layout: Layout) -> bool:
-    """Whether some listener owns the directory. Raises DirectoryUnusable when we may not ask."""
+    """Whether some listener owns the directory. Raises DirectoryUnusable when we may not ask, or not believe."""
     try:
         return locks.is_taken(layout.lock)
     except OSError as exc:
         raise DirectoryUnusable(
             f"cannot tell whether a listener runs: {layout.lock}: {exc.strerror}",
-            fix="run it as the user who started the listener" if exc.errno in _FORBIDDEN else "name another directory",
+            fix="run it as the user who started the listener" if exc.errno == errno.EACCES else _FIX,
         ) from None
 
 
 def is_of_holder(state: State, layout: Layout) -> bool:
     """Whether `state` was published by the process that holds the lock, as far as we can tell.
 
-    From another pid namespace, as in a container beside the listener's, we cannot: its pid means nothing here.
+    From another pid namespace, as in a container beside the listener's, or on another machine, we cannot: its pid means
+    nothing here. Nor where the system does not tell what that process holds. Then it is believed.
     """
-    if state.pid_namespace is not None and state.pid_namespace != processes.pid_namespace():
+    if state.pid_namespace not in (None, processes.pid_namespace()):
         return True
-    return state.pid is not None and holds_lock(state.pid, layout)
+    return state.pid is not None and locks.holds(state.pid, layout.lock) is not False
 
 
-def holds_lock(pid: int, layout: Layout) -> bool:
-    """Whether process `pid` has the lock file open, as only a listener of this directory has.
+def holder(layout: Layout) -> int | None:
+    """The process that is proven to hold the lock, None when none is: it may run where we cannot look.
 
-    A pid file alone proves nothing: after a crash its number may have gone to somebody else. Where the system does not
-    tell, the answer is True: the pid file is all there is.
+    The pid file proves nothing: its number may be another process's by now, or mean one in another container.
     """
-    return processes.has_open(pid, layout.lock) is not False
+    return locks.holder(layout.lock, read_pid(layout))
 
 
 def read_state(layout: Layout) -> State | None:
-    """The published state, None when there is none or it cannot be understood. Unknown fields are ignored."""
+    """The published state, None when there is none or it cannot be understood. Unknown fields are ignored.
+
+    Raises DirectoryUnusable when someone else put it there.
+    """
     try:
-        content = orjson.loads(files.read(layout.state))
-    except (OSError, orjson.JSONDecodeError):
+        content = orjson.loads(_published(layout.state))
+    except orjson.JSONDecodeError:
         return None
     if not isinstance(content, dict):
         return None
@@ -163,20 +171,33 @@ def read_state(layout: Layout) -> State | None:
 
 
 def read_pid(layout: Layout) -> int | None:
-    """The process id in the pid file, None when there is none or it is no number."""
-    with contextlib.suppress(OSError, ValueError):
-        pid = int(files.read(layout.pid))
+    """The process id in the pid file, None when there is none or it is no number. Raises what read_state raises."""
+    with contextlib.suppress(ValueError):
+        pid = int(_published(layout.pid))
         return pid if pid > 0 else None  # 0 and negative numbers would signal whole groups
     return None
 
 
 def read_ws_id(layout: Layout) -> str | None:
-    """The connection id in the id file, None when there is none, or what no listener can have put there."""
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        text = files.read(layout.ws_id).decode("ascii").strip()
+    """The connection id in the id file, None when there is none, or what no listener can have put there.
+
+    Raises what read_state raises.
+    """
+    with contextlib.suppress(UnicodeDecodeError):
+        text = _published(layout.ws_id).decode("ascii").strip()
         return text if text.isprintable() and " " not in text and text else None
     return None
 
 
+def _published(path: Path) -> bytes:
+    """What the file at `path` holds, nothing when it cannot be read."""
+    try:
+        return files.read(path)
+    except OSError as exc:
+        if exc.errno == errno.EPERM:
+            raise DirectoryUnusable(f"{path} is not believed: {exc.strerror}", fix=_FIX) from None
+    return b""
+
+
 _FIELDS = dataclasses.fields(State)
-_FORBIDDEN = (errno.EACCES, errno.EPERM)
+_FIX = "name another directory"

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 def status(layout: Layout) -> Presence:
     """What holds in `layout` now. Raises DirectoryUnusable when we may not ask."""
-    return presence.look(layout, time.time())
+    return presence.look(layout)
 
 
 def live_id(layout: Layout, timeout_s: float | None) -> str:
@@ -160,11 +160,13 @@ def stop(layout: Layout, timeout_s: float, *, after: Sequence[str] = ()) -> int 
         raise CannotStop(exc.message, fix=exc.fix) from None
     if after:
         _wait_for(layout, after, timeout_s)
-    deadline = Deadline(timeout_s)
-    pid = until(lambda: _holder(layout), deadline)
-    if pid is None:
-        raise CannotStop(f"a listener holds {layout.directory}, but no pid file says which", fix="try again")
-    if not _terminated(pid, layout, deadline):
+    pid = presence.holder(layout)
+    if pid is None and presence.is_held(layout):
+        raise CannotStop(
+            f"a listener holds {layout.directory}, and no process that can be seen here is proven to be it",
+            fix="stop it where it runs: as its user, in its container, on its machine",
+        )
+    if pid is not None and not _ended(pid, layout, timeout_s):
         fix = f"see what it logged; kill -KILL {pid} ends it the hard way"
         raise CannotStop(f"process {pid} did not end within {format_duration(timeout_s)}", fix=fix)
     return pid
@@ -177,20 +179,14 @@ def _wait_for(layout: Layout, events: Sequence[str], timeout_s: float) -> None:
         Recording(layout).wait(query.event(*events), since="start", timeout_s=timeout_s)
 
 
-def _terminated(pid: int, layout: Layout, deadline: Deadline) -> bool:
-    """Whether the listener `pid` has ended in time, after it was asked to. Raises CannotStop."""
+def _ended(pid: int, layout: Layout, timeout_s: float) -> bool:
+    """Ask the listener `pid` to end; whether it has, and let the lock go, within `timeout_s`. Raises CannotStop."""
     try:
         return terminate(
             pid,
-            deadline.left_s,
-            is_it=lambda: presence.is_held(layout) and presence.holds_lock(pid, layout),
-            is_gone=lambda: not presence.is_held(layout),
+            timeout_s,
+            is_it=lambda: presence.holder(layout) == pid,
+            is_gone=lambda: not presence.is_held(layout) or presence.holder(layout) not in (None, pid),
         )
     except PermissionError:
         raise CannotStop(f"process {pid} belongs to someone else", fix="stop it as that user") from None
-
-
-def _holder(layout: Layout) -> int | None:
-    """The process that holds the lock; None until the pid file of a crash is replaced by one that has just taken it."""
-    pid = presence.read_pid(layout)
-    return pid if pid is not None and presence.holds_lock(pid, layout) else None

@@ -27,7 +27,8 @@ _PREFIX = "VIDEODB_LISTEN_"
 
 def _option(parse: Callable[[str], Any], default: Any, metavar: str, help: str, *, shown: str | None = None) -> Any:
     """A field of a group that is also a flag; `shown` is the default as people write it, None when str() does."""
-    metadata = {"parse": parse, "metavar": metavar, "help": help, "shown": str(default) if shown is None else shown}
+    shown = str(default) if shown is None else shown
+    metadata = {"parse": parse, "default": default, "metavar": metavar, "help": help, "shown": shown}
     return field(default=default, metadata=metadata)
 
 
@@ -51,6 +52,14 @@ def _positive(parse: Callable[[str], float]) -> Callable[[str], float]:
         return value
 
     return parse_positive
+
+
+def _time(default: float, shown: str, help: str, *, may_be_0: bool = False) -> Any:
+    return _option(parse_duration if may_be_0 else _positive(parse_duration), default, "TIME", help, shown=shown)
+
+
+def _size(default: int | None, shown: str, help: str) -> Any:
+    return _option(_positive(parse_size), default, "SIZE", help, shown=shown)
 
 
 def _count(text: str) -> int:
@@ -85,23 +94,17 @@ class Link:
     """How a connection is made, kept and given up. None is explained at each field."""
 
     collection: str = _option(_collection, "default", "ID", "collection whose events are wanted")
-    startup_timeout_s: float = _option(
-        parse_duration, 60.0, "TIME", "give up when not connected after this; 0 = never", shown="60s"
-    )
+    startup_timeout_s: float = _time(60.0, "60s", "give up when not connected after this; 0 = never", may_be_0=True)
     max_retries: int | None = _option(
         _count, None, "N", "consecutive failures allowed after the first connection", shown="no limit"
     )
-    min_backoff_s: float = _option(_positive(parse_duration), 1.0, "TIME", "bound of the first delay", shown="1s")
-    max_backoff_s: float = _option(_positive(parse_duration), 60.0, "TIME", "bound of any delay", shown="60s")
-    ping_interval_s: float = _option(_positive(parse_duration), 20.0, "TIME", "time between pings", shown="20s")
-    ping_timeout_s: float = _option(_positive(parse_duration), 20.0, "TIME", "time a pong may take", shown="20s")
-    hello_timeout_s: float = _option(
-        _positive(parse_duration), 10.0, "TIME", "time the connection id may take", shown="10s"
-    )
-    drain_s: float = _option(parse_duration, 2.0, "TIME", "time the server has to answer our Close", shown="2s")
-    max_frame_bytes: int = _option(
-        _positive(parse_size), 32 << 20, "SIZE", "a larger frame is refused and journalled", shown="32M"
-    )
+    min_backoff_s: float = _time(1.0, "1s", "bound of the first delay")
+    max_backoff_s: float = _time(60.0, "60s", "bound of any delay")
+    ping_interval_s: float = _time(20.0, "20s", "time between pings")
+    ping_timeout_s: float = _time(20.0, "20s", "time a pong may take")
+    hello_timeout_s: float = _time(10.0, "10s", "time the connection id may take")
+    drain_s: float = _time(2.0, "2s", "time the server has to answer our Close", may_be_0=True)
+    max_frame_bytes: int = _size(32 << 20, "32M", "a larger frame is refused and journalled")
 
     @property
     def stale_after_s(self) -> float:
@@ -119,21 +122,15 @@ class Disk:
         "WHEN",
         "when to sync: always (after each batch), interval or never",
     )
-    fsync_interval_s: float = _option(
-        _positive(parse_duration), 1.0, "TIME", "time between syncs with --fsync interval", shown="1s"
-    )
-    memory_limit_bytes: int = _option(
-        _positive(parse_size), 64 << 20, "SIZE", "lines held while the disk refuses them", shown="64M"
-    )
+    fsync_interval_s: float = _time(1.0, "1s", "time between syncs with --fsync interval")
+    memory_limit_bytes: int = _size(64 << 20, "64M", "lines held while the disk refuses them")
 
 
 @dataclass(frozen=True, eq=False)
 class Rotation:
     """When the events file is rotated, and what becomes of its generations; `rotate_size_bytes` None: never."""
 
-    rotate_size_bytes: int | None = _option(
-        _positive(parse_size), None, "SIZE", "set the events file aside when it has grown to this", shown="off"
-    )
+    rotate_size_bytes: int | None = _size(None, "off", "set the events file aside when it has grown to this")
     rotate_keep: int = _option(_count, 10, "N", "rotated files that are kept")
     rotate_gzip: bool = _option(_switch, False, "", "compress rotated files, one generation late", shown="off")
 
@@ -170,6 +167,7 @@ class Option:
 
     field_name: str
     parse: Callable[[str], Any]
+    default: Any
     metavar: str
     help: str
     shown: str
@@ -191,7 +189,6 @@ OPTIONS = tuple(
     Option(entry.name, **entry.metadata) for group in _GROUPS.values() for entry in dataclasses.fields(group)
 )
 _BY_NAME = {option.field_name: option for option in OPTIONS}
-_DEFAULTS = {entry.name: entry.default for group in _GROUPS.values() for entry in dataclasses.fields(group)}
 
 
 def resolve(flags: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
@@ -251,7 +248,7 @@ def value_of(field_name: str, flags: Mapping[str, Any], environ: Mapping[str, st
         return given
     option = _BY_NAME[field_name]
     text = environ.get(option.variable)
-    return _parsed(option, text) if text else _DEFAULTS[field_name]
+    return _parsed(option, text) if text else option.default
 
 
 def is_loopback(host: str | None) -> bool:

@@ -21,6 +21,7 @@ KEYS = {
     "connected_unix_ts",
     "last_event_unix_ts",
     "last_pong_unix_ts",
+    "proven_unix_ts",
     "latency_ms",
     "connects",
     "events",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from pathlib import Path
 
@@ -79,6 +80,44 @@ async def test_a_step_of_the_clock_never_turns_a_stamp_back(
     if steps == ("+1h",):
         assert noted[0] == pytest.approx(3600, abs=2)
         assert stamps[-1] == pytest.approx(time.time() + 3600, abs=60)
+
+
+async def test_a_frozen_daemon_is_not_connected_though_its_clock_was_ahead_for_a_moment(
+    site: Site, backend: Backend, ledger: Ledger, clock: WallClock
+) -> None:
+    """Its stamps are an hour ahead of the clock that everybody has again."""
+    async with site.daemon(*QUICK, "--ping-interval", "200ms", "--ping-timeout", "800ms") as daemon:
+        await daemon.ws_id()
+        peer = await backend.greeted()
+        clock.set("+1h")
+        await site.journalled("clock", 1)
+        await peer.event({"channel": "alert"})
+        await site.written(1)
+        clock.set("+0")
+        await site.journalled("clock", 2)
+        site.env["LD_PRELOAD"] = None  # for the commands from here on: they have everybody's clock
+        healthy = await site.run("status")
+        daemon.signal(signal.SIGSTOP)
+        began = time.monotonic()
+        while (await site.run("status")).status == 0:
+            assert time.monotonic() - began < 30
+        noticed_s = time.monotonic() - began
+        asked = await site.run("id", "--timeout", "100ms")
+        waited = await site.run("wait", "alert", "--from", "now", "--timeout", "100ms")
+        daemon.signal(signal.SIGCONT)
+        await daemon.kill()
+    state = site.state()
+    ahead_s = state["last_event_unix_ts"] - time.time()
+    ledger.row(
+        "49",
+        "the clock runs ahead by 1 h for two seconds, then the daemon is frozen",
+        sent=1,
+        on_disk=len(site.records()),
+        fired=f"libfaketime, SIGSTOP; stamps were {ahead_s:.0f} s ahead; not connected after {noticed_s:.1f} s",
+    )
+    assert ahead_s > 3000
+    assert healthy.status == 0, healthy
+    assert (asked.status, asked.stdout, waited.status, waited.stdout) == (124, "", 124, ""), (asked, waited)
 
 
 async def test_a_machine_that_slept_pings_at_once_and_reconnects_without_a_pong(

@@ -196,6 +196,18 @@ async def test_what_the_sdk_cannot_take_is_never_sent() -> None:
     assert all(stream["rtstream_id"] for one in sessions for stream in one["rtstreams"])
 
 
+async def test_what_the_recorder_needs_is_never_missing() -> None:
+    channels = [{"channel_id": "mic", "channel_name": "Microphone", "type": "audio"}]
+    async with running_emulator(None) as emulator:
+        session = (await data(emulator, "POST", SESSION, end_user_id="u"))["session_id"]
+        started = await data(emulator, "POST", "/capture/session/start", session_id=session, channels=channels)
+        found = await data(emulator, "GET", f"/capture/session/{started['streaming_session_id']}")
+        _, stopped = await rest(emulator, f"/capture/session/{session}/stop", method="POST", body=b"{}")
+    assert all(one["created_at"] and one["streaming_session_id"] for one in (started, found))
+    assert all(one["channel_name"] and one["stream_id"] for one in found["channels"])
+    assert stopped["message"]
+
+
 async def test_a_failed_session_says_why_and_ends_its_streams() -> None:
     async with at_work() as (emulator, connection, ids):
         await data(emulator, "POST", f"/emulator/session/{ids['session']}/fail", code="DISPLAY_LOST", message="gone")

@@ -94,7 +94,7 @@ async def test_a_capture_from_the_first_call_to_the_last(listener: str, home: Pa
 
     transcripts, recent, visual = read(state / "videodb_events.jsonl")
     assert {event["data"]["is_final"] for event in transcripts} == {True, False}
-    assert all(event["rtstream_name"].startswith("mic") for event in transcripts)
+    assert all("mic" in event["rtstream_name"] for event in transcripts)
     assert visual
     lifecycle = [event["status"] for event in recent if event.get("channel") == "capture_session"]
     assert lifecycle == ["created", "starting", "active", "stopping", "stopped", "exported"]

@@ -151,19 +151,29 @@ async def test_an_address_that_cannot_be_used_is_retried_and_its_secret_kept(
     assert "hidden" not in daemon.stderr
 
 
-async def test_certificate_authorities_that_are_gone_are_waited_for(lone_site: Site, backend: Backend) -> None:
-    lone_site.backend = backend
-    lone_site.env["SSL_CERT_FILE"] = str(lone_site.home / "gone.pem")
+NEVER = "https://127.0.0.1:9"  # nothing listens there, and nothing needs to
+
+
+async def test_certificate_authorities_that_are_gone_are_waited_for(lone_site: Site) -> None:
+    lone_site.env |= {"SSL_CERT_FILE": str(lone_site.home / "gone.pem"), "VIDEO_DB_API": NEVER}
     async with lone_site.daemon("--startup-timeout", "3s") as daemon:
         assert await daemon.exit_status() == 69
     assert "No such file" in daemon.stderr
 
 
-async def test_a_kind_of_proxy_that_needs_a_package_is_a_setting_to_correct(site: Site) -> None:
-    site.env["ALL_PROXY"] = "socks5://127.0.0.1:9"
-    result = await site.run("run")
+async def test_a_kind_of_proxy_that_needs_a_package_is_a_setting_to_correct(lone_site: Site) -> None:
+    lone_site.env |= {"ALL_PROXY": "socks5://127.0.0.1:9", "VIDEO_DB_API": NEVER}
+    result = await lone_site.run("run")
     assert result.status == 78
     assert "proxy" in result.stderr
+
+
+@pytest.mark.parametrize("unused", [{"ALL_PROXY": "socks5://127.0.0.1:9"}, {"SSL_CERT_FILE": "/nowhere"}])
+async def test_what_an_address_in_the_clear_does_not_use_cannot_fail(site: Site, unused: dict[str, str]) -> None:
+    site.env |= unused
+    async with site.daemon() as daemon:
+        await daemon.ws_id()
+        assert await daemon.stop() == 0
 
 
 async def test_retry_after_is_honoured(site: Site, backend: Backend) -> None:

@@ -14,7 +14,8 @@ import pytest
 
 from support.emulated import data
 from videodb_emulator.http.server import running_emulator
-from videodb_emulator.recorder import CRASHED, PREFIX
+from videodb_emulator.pure.recorder import PREFIX
+from videodb_emulator.recorder import CRASHED, SECOND
 
 COMMAND = (sys.executable, "-m", "videodb_listen", "emulator", "recorder")
 
@@ -41,8 +42,11 @@ class Running:
         raise AssertionError("the recorder is gone")
 
     async def ask(self, command: str, **params: Any) -> dict[str, Any]:
+        """Say a command; its answer. What the recorder tells by itself before is skipped."""
         await self.say(command, **params)
-        return await self.hear()
+        while (heard := await self.hear()).get("commandId") != command:
+            pass
+        return heard
 
     async def end_of_stdin(self) -> int:
         """Close its stdin; its exit status."""
@@ -74,28 +78,39 @@ async def recorder(*flags: str, **environment: str) -> AsyncIterator[Running]:
 @pytest.mark.parametrize("flags", [(), ("--silent",), ("--garbage",), ("--no-permission", "--no-display")])
 async def test_it_ends_with_its_stdin(flags: tuple[str, ...]) -> None:
     async with recorder(*flags) as running:
-        await running.say("ping")
+        await running.say("init")
         if "--silent" not in flags:
-            assert (await running.hear())["result"] == {"pong": True}
+            assert (await running.hear())["result"]["version"]
         assert await running.end_of_stdin() == 0
 
 
 async def test_it_ends_when_it_is_told_to() -> None:
     async with recorder() as running:
+        await running.ask("init")
         assert (await running.ask("shutdown"))["status"] == "success"
         assert await running.process.wait() == 0
 
 
-async def test_bytes_that_are_no_text_are_ignored() -> None:
+async def test_it_ends_with_a_line_that_is_no_text() -> None:
     async with recorder() as running:
+        await running.ask("init")
         assert running.process.stdin is not None
         running.process.stdin.write(b"\xff\xfe\n")
-        assert (await running.ask("ping"))["commandId"] == "ping"
+        assert await running.process.wait() == 0
+
+
+async def test_a_second_one_says_that_it_is_and_goes() -> None:
+    async with recorder() as running:
+        await running.ask("init")
+        async with recorder() as second:
+            assert (await second.hear())["payload"]["code"] == "INSTANCE_ALREADY_RUNNING"
+            assert await second.process.wait() == SECOND
         assert await running.end_of_stdin() == 0
 
 
 async def test_the_plan_may_come_from_the_environment() -> None:
     async with recorder(VIDEODB_RECORDER_PLAN="no-display") as running:
+        await running.ask("init")
         channels = (await running.ask("getChannels"))["result"]["channels"]
         assert all(channel["type"] == "audio" for channel in channels)
 
@@ -110,14 +125,17 @@ async def test_a_plan_that_cannot_be_understood_is_said_on_stderr() -> None:
 
 async def test_a_recording_without_a_backend_is_an_error() -> None:
     async with recorder("--base-url", "http://127.0.0.1:1") as running:
+        await running.ask("init")
         answer = await running.ask("startRecording", sessionId="cap-1", uploadToken="st-1", channels=[{}])
-        assert answer["result"].startswith("API_UNREACHABLE")
+        assert answer["result"]["code"] == "INTERNAL_ERROR"
+        assert "http://127.0.0.1:1/" in answer["result"]["message"]
         assert await running.end_of_stdin() == 0
 
 
 async def test_it_stops_what_it_records_when_its_stdin_ends() -> None:
     async with running_emulator(None) as emulator, recorder(VIDEO_DB_API=emulator.base_url) as running:
         session = (await data(emulator, "POST", "/collection/default/capture/session", end_user_id="u"))["session_id"]
+        await running.ask("init")
         answer = await running.ask(
             "startRecording", sessionId=session, uploadToken="sk-any", channels=[{"channel_id": "mic:default"}]
         )
@@ -129,7 +147,8 @@ async def test_it_stops_what_it_records_when_its_stdin_ends() -> None:
 async def test_when_it_crashes_its_session_fails() -> None:
     async with running_emulator(None) as emulator, recorder("--crash-after", "10ms") as running:
         session = (await data(emulator, "POST", "/collection/default/capture/session", end_user_id="u"))["session_id"]
-        await running.ask("init", apiUrl=emulator.base_url, sessionToken="sk-any")
-        await running.say("startRecording", sessionId=session, channels=[{"channel_id": "mic:default"}])
+        await running.ask("init", apiUrl=emulator.base_url)
+        channels = [{"channel_id": "mic:default"}]
+        await running.say("startRecording", sessionId=session, uploadToken="sk-any", channels=channels)
         assert await running.process.wait() == CRASHED
         assert (await data(emulator, "GET", f"/capture/session/{session}"))["status"] == "failed"

@@ -16,8 +16,10 @@ from pathlib import Path
 import pytest
 
 from support.daemon import PYTHON, Completed, Site
+from support.emulated import data
 from support.waiting import Changes
 from videodb_emulator.http.server import Emulator, running_emulator
+from videodb_emulator.pure.dialect import Dialect
 from videodb_listen.api.http import CALL_DEADLINE_S
 
 RECORDER = f"{sys.executable} -m videodb_listen emulator recorder"
@@ -37,6 +39,14 @@ def site(lone_site: Site, emulator: Emulator) -> Site:
     lone_site.env |= {"VIDEO_DB_API": emulator.base_url, "VIDEODB_RECORDER": RECORDER, "TERM": "xterm"}
     lone_site.env["VIDEODB_EVENTS_DIR"] = str(lone_site.directory)
     return lone_site
+
+
+@pytest.fixture
+async def slow(site: Site) -> AsyncIterator[Emulator]:
+    """A backend in place of the other one, on which no session ever becomes active."""
+    async with running_emulator(None, dialect=Dialect(active_after_s=1e6)) as emulator:
+        site.env["VIDEO_DB_API"] = emulator.base_url
+        yield emulator
 
 
 class Terminal:
@@ -118,7 +128,7 @@ def recorders(site: Site) -> list[int]:
     for entry in Path("/proc").iterdir():
         with contextlib.suppress(OSError):
             words = (entry / "cmdline").read_bytes() if entry.name.isdecimal() else b""
-            if b"recorder" in words and site.key.encode() in (entry / "environ").read_bytes():
+            if b"recorder" in words.split(b"\0") and site.key.encode() in (entry / "environ").read_bytes():
                 found.append(int(entry.name))
     return found
 
@@ -160,6 +170,46 @@ async def test_ctrl_c_before_anything_is_recorded_ends_at_once(site: Site, recor
     assert await terminal.status(CALL_DEADLINE_S / 2) == 130
     assert "nothing was recorded" in terminal.shown
     assert recorders(site) == []
+
+
+async def test_ctrl_c_before_the_session_is_active_ends_at_once(
+    site: Site, slow: Emulator, record: Callable[..., Terminal]
+) -> None:
+    terminal = record("--mic", "--store")
+    await terminal.shows("waiting until the session is active, at most 5m")
+    await terminal.shows("starting\r\n")
+    terminal.press(CTRL_C)
+    assert await terminal.status(CALL_DEADLINE_S / 2) == 130
+    assert "nothing was recorded" in terminal.shown
+    assert recorders(site) == []
+
+
+async def test_a_session_that_fails_before_it_is_active_ends_the_waiting(
+    site: Site, slow: Emulator, record: Callable[..., Terminal]
+) -> None:
+    terminal = record("--mic", "--store")
+    await terminal.shows("starting\r\n")
+    (session,) = (await data(slow, "GET", "/collection/default/capture/session"))["sessions"]
+    await data(slow, "POST", f"/emulator/session/{session['session_id']}/fail", code="NO_CREDIT", message="none left")
+    assert await terminal.status(CALL_DEADLINE_S / 2) == 1
+    assert "NO_CREDIT" in terminal.shown
+    assert "for what was stored" not in terminal.shown
+    assert recorders(site) == []
+
+
+async def test_a_second_recorder_says_that_another_runs(site: Site) -> None:
+    first = await asyncio.create_subprocess_exec(
+        *shlex.split(RECORDER), env=site.environment(), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    assert first.stdin is not None
+    assert first.stdout is not None
+    first.stdin.write(b'videodb_recorder|{"command": "init"}\n')
+    await first.stdout.readline()
+    done = await recorded(site, "--mic")
+    first.stdin.close()
+    await first.wait()
+    assert (done.status, done.stdout) == (71, "")
+    assert "already running (INSTANCE_ALREADY_RUNNING); end the application" in done.stderr
 
 
 async def test_ctrl_c_does_not_wait_for_an_api_that_is_mute(site: Site, record: Callable[..., Terminal]) -> None:

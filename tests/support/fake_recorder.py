@@ -23,9 +23,12 @@ CHANNELS = [
     {"channel_id": "camera:0", "type": "video", "name": "Lid"},
     {"type": "audio", "name": "no id"},
 ]
-RESULTS: dict[str, Any] = {"getChannels": {"channels": CHANNELS}, "requestPermission": {"requested": True}}
+RESULTS: dict[str, Any] = {"getChannels": {"channels": CHANNELS}, "requestPermission": {"status": "granted"}}
 
 Command = dict[str, Any]
+
+SPOILT: list[Command] = []
+"""Starts that were refused by this process."""
 
 
 def say(**said: Any) -> None:
@@ -35,6 +38,10 @@ def say(**said: Any) -> None:
 
 def answer(command: Command, result: Any = None, status: str = "success") -> None:
     say(type="response", commandId=command["commandId"], status=status, result=result)
+
+
+def tell(event: str, **payload: Any) -> None:
+    say(type="event", event=event, payload=payload)
 
 
 def good(command: Command) -> None:
@@ -102,6 +109,44 @@ def denies(command: Command) -> None:
         good(command)
 
 
+def asks(command: Command) -> None:
+    """Ask the person, who grants the microphone, denies the screen, and never says about accessibility."""
+    if command["command"] != "requestPermission":
+        return good(command)
+    answer(command, {"requested": True})
+    permission = command["params"]["permission"]
+    if permission == "accessibility":
+        return None
+    tell("permission-status", permission="something-else", status="restricted")
+    tell("permission-status", permission=permission, status="undetermined")
+    if permission == "camera":
+        sys.exit(5)
+    return tell("permission-status", permission=permission, status={"microphone": "granted"}.get(permission, "denied"))
+
+
+def spoils(command: Command) -> None:
+    """Refuse to start `cap-1`, and be busy for ever after it."""
+    if command["command"] != "startRecording" or not (SPOILT or command["params"]["sessionId"] == "cap-1"):
+        return good(command)
+    message = f"402 Payment Required for {command['params']['uploadToken']}"
+    answer(command, {"code": "BUSY" if SPOILT else "INTERNAL_ERROR", "message": message}, "error")
+    return SPOILT.append(command)
+
+
+def second(command: Command) -> None:
+    """Find another one running."""
+    sys.stderr.write("Capture v0\n")
+    tell("error", code="INSTANCE_ALREADY_RUNNING", message="Another recorder instance is already running")
+    sys.exit(2)
+
+
+def renames(command: Command) -> None:
+    """Call what is recorded by a name of its own."""
+    if command["command"] == "startRecording":
+        return answer(command, {"sessionId": "ss-1", "status": "recording"})
+    return good(command)
+
+
 def stubborn(command: Command) -> None:
     """Ignore SIGTERM, the end of stdin, and the command to end."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -132,7 +177,10 @@ def mortal(command: Command) -> None:
 
 MODES: dict[str, Callable[[Command], None]] = {
     function.__name__: function
-    for function in (good, silent, mute, garbage, strays, crash, dies_at_once, refuses, denies, stubborn, deaf, mortal)
+    for function in (
+        *(good, silent, mute, garbage, strays, crash, dies_at_once, refuses, denies, asks, spoils, second, renames),
+        *(stubborn, deaf, mortal),
+    )
 }
 
 

@@ -1,11 +1,8 @@
-"""A server that writes down what it is asked, an account on it, a clock that only sleeping moves, a place for all."""
+"""A server that writes down what it is asked, an account on it, a clock that only sleeping moves."""
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -36,12 +33,3 @@ def clock() -> Clock:
 @pytest.fixture
 def api(server: RecordingServer, clock: Clock) -> Api:
     return Api(Account(server.url, "sk-secret"), clock=clock, sleep=clock.asleep)
-
-
-@pytest.fixture
-def open_to_all() -> Iterator[Path]:
-    """A directory that every user can reach, as the test's own is not."""
-    path = Path(tempfile.mkdtemp(prefix="videodb-listen-"))
-    path.chmod(0o755)
-    yield path
-    shutil.rmtree(path, ignore_errors=True)

@@ -53,6 +53,19 @@ def test_a_dotenv_of_someone_else_is_ignored(tmp_path: Path) -> None:
     assert read(None).dotenv == {}
 
 
+def test_a_dotenv_that_is_no_file_is_ignored_and_hangs_nobody(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / ".env")
+    assert read(None).dotenv == {}
+
+
+def test_a_dotenv_that_others_have_linked_to_is_ignored(tmp_path: Path) -> None:
+    dotenv(tmp_path, "VIDEO_DB_API_KEY=k\n").rename(tmp_path / "mine")
+    (tmp_path / ".env").symlink_to("mine")
+    assert read(None).dotenv == {"VIDEO_DB_API_KEY": "k"}
+    tmp_path.chmod(0o1777)
+    assert read(None).dotenv == {}
+
+
 def test_a_dotenv_that_cannot_be_read_is_ignored(tmp_path: Path) -> None:
     dotenv(tmp_path, "").write_bytes(b"VIDEO_DB_API_KEY=\xff\n")
     assert read(None).dotenv == {}

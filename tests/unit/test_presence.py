@@ -28,12 +28,14 @@ FRESH_S, STALE_S = 10.0, 50.0
 ANYWHERE = Path("/d")
 
 
-def state(phase: str, *, hello_s: float | None = None, pong_s: float | None = None) -> State:
-    """Return a state whose hello and last pong are so many seconds old."""
+def state(phase: str, *, proven_s: float | None = None, ahead_s: float = 0.0) -> State:
+    """A state whose last proof of life is so many seconds old; its other times are those of a clock that was ahead."""
     return State(
         phase=phase,
-        connected_unix_ts=None if hello_s is None else NOW_S - hello_s,
-        last_pong_unix_ts=None if pong_s is None else NOW_S - pong_s,
+        connected_unix_ts=NOW_S + ahead_s,
+        last_pong_unix_ts=NOW_S + ahead_s,
+        last_event_unix_ts=NOW_S + ahead_s,
+        proven_unix_ts=None if proven_s is None else NOW_S - proven_s,
         stale_after_s=40.0,
     )
 
@@ -48,15 +50,18 @@ def state(phase: str, *, hello_s: float | None = None, pong_s: float | None = No
         (False, state("starting"), "crashed", False),
         (True, state("starting"), "starting", False),
         (False, state("reconnecting"), "crashed", False),
-        (True, state("reconnecting", hello_s=FRESH_S, pong_s=FRESH_S), "reconnecting", False),
+        (True, state("reconnecting", proven_s=FRESH_S), "reconnecting", False),
         (False, state("stopping"), "crashed", False),
-        (True, state("stopping", pong_s=FRESH_S), "stopping", False),
-        (False, state("connected", hello_s=FRESH_S, pong_s=FRESH_S), "crashed", False),
-        (True, state("connected", hello_s=FRESH_S), "connected", True),
-        (True, state("connected", hello_s=STALE_S, pong_s=FRESH_S), "connected", True),
-        (True, state("connected", hello_s=STALE_S, pong_s=STALE_S), "reconnecting", False),
-        (True, state("connected", hello_s=STALE_S), "reconnecting", False),
+        (True, state("stopping", proven_s=FRESH_S), "stopping", False),
+        (False, state("connected", proven_s=FRESH_S), "crashed", False),
+        (True, state("connected", proven_s=FRESH_S), "connected", True),
+        (True, state("connected", proven_s=0.0), "connected", True),
+        (True, state("connected", proven_s=STALE_S), "reconnecting", False),
         (True, state("connected"), "reconnecting", False),
+        (True, state("connected", proven_s=-1.0), "reconnecting", False),
+        (True, state("connected", proven_s=-3600.0, ahead_s=3600.0), "reconnecting", False),
+        (True, state("connected", proven_s=STALE_S, ahead_s=3600.0), "reconnecting", False),
+        (True, state("connected", proven_s=FRESH_S, ahead_s=3600.0), "connected", True),
     ],
 )
 def test_a_phase_is_what_the_files_say_corrected_by_the_lock(
@@ -69,8 +74,8 @@ def test_a_phase_is_what_the_files_say_corrected_by_the_lock(
 @pytest.mark.parametrize(
     ("age_s", "connected"), [(40.0 + PUBLISHED_WITHIN_S, True), (40.01 + PUBLISHED_WITHIN_S, False)]
 )
-def test_a_pong_proves_a_connection_for_the_interval_and_the_timeout_of_pings(age_s: float, connected: bool) -> None:
-    assert Presence(ANYWHERE, True, state("connected", pong_s=age_s), NOW_S).connected is connected
+def test_a_proof_of_life_is_good_for_the_interval_and_the_timeout_of_pings(age_s: float, connected: bool) -> None:
+    assert Presence(ANYWHERE, True, state("connected", proven_s=age_s), NOW_S).connected is connected
 
 
 @pytest.mark.parametrize(
@@ -85,7 +90,7 @@ def test_a_pong_proves_a_connection_for_the_interval_and_the_timeout_of_pings(ag
 def test_a_presence_as_an_object_is_the_state_corrected(
     held: bool, published: str | None, said: dict[str, object]
 ) -> None:
-    there = None if published is None else replace(state(published, hello_s=FRESH_S), ws_id="abc", events=3)
+    there = None if published is None else replace(state(published, proven_s=FRESH_S), ws_id="abc", events=3)
     shape = Presence(ANYWHERE, held, there, NOW_S).as_dict()
     assert {name: shape[name] for name in said} == said
     assert list(shape) == [*asdict(State()), "running", "connected", "directory"]
@@ -107,9 +112,9 @@ def test_a_directory_is_held_exactly_while_its_lock_is(tmp_path: Path) -> None:
     assert not is_held(layout)
     with locked(layout.lock):
         assert is_held(layout)
-        assert look(layout, NOW_S) == Presence(tmp_path, True, None, NOW_S)
+        assert look(layout, lambda: NOW_S) == Presence(tmp_path, True, None, NOW_S)
     assert not is_held(layout)
-    assert not look(layout, NOW_S).held
+    assert not look(layout).held
 
 
 def test_looking_creates_nothing_and_two_may_look_at_once(tmp_path: Path) -> None:
@@ -146,7 +151,7 @@ def test_a_lock_that_cannot_be_looked_at_is_no_free_one(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
     layout.lock.symlink_to(layout.lock)
     with pytest.raises(DirectoryUnusable, match="Too many levels"):
-        look(layout, NOW_S)
+        look(layout)
 
 
 def test_where_there_can_be_no_directory_no_listener_runs(tmp_path: Path) -> None:
@@ -157,12 +162,12 @@ def test_where_there_can_be_no_directory_no_listener_runs(tmp_path: Path) -> Non
 
 def test_a_state_that_a_crash_left_is_not_that_of_the_next_listener(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
-    left = state("connected", hello_s=FRESH_S)
+    left = state("connected", proven_s=FRESH_S)
     with locked(layout.lock):
         for pid, believed in ((os.getpid(), True), (os.getppid(), False), (None, False)):
             left.pid = pid
             layout.state.write_bytes(orjson.dumps(asdict(left)))
-            seen = look(layout, NOW_S)
+            seen = look(layout, lambda: NOW_S)
             assert (seen.connected, seen.phase) == ((True, "connected") if believed else (False, "starting"))
 
 
@@ -172,9 +177,10 @@ def test_a_listener_is_ending_when_it_stops_and_still_holds_the_lock(phase: str)
     assert not Presence(ANYWHERE, False, state(phase), NOW_S).ending
 
 
-def test_a_lock_that_is_a_fifo_does_not_hang_who_looks(tmp_path: Path) -> None:
+def test_a_lock_that_is_a_fifo_does_not_hang_who_looks_and_says_nothing(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "videodb_ws.lock")
-    assert not is_held(Layout(tmp_path))
+    with pytest.raises(DirectoryUnusable, match="not a regular file"):
+        is_held(Layout(tmp_path))
 
 
 @pytest.mark.parametrize("name", ["state", "pid", "ws_id"])

@@ -21,6 +21,7 @@ from videodb_listen import service
 from videodb_listen.errors import Bug, CannotStop, ConfigurationError, DirectoryBusy, NotRunning, TimedOut
 from videodb_listen.paths import Layout
 from videodb_listen.presence import State
+from videodb_listen.system import locks
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def held(layout: Layout, phase: str = "starting", **fields: Any) -> Iterator[Non
 
 @contextmanager
 def connected(layout: Layout) -> Iterator[None]:
-    with held(layout, "connected", connected_unix_ts=time.time()):
+    with held(layout, "connected", proven_unix_ts=time.time()):
         layout.ws_id.write_text("conn-1=")
         yield
 
@@ -122,6 +123,9 @@ lock = open(sys.argv[1], "w")
 fcntl.flock(lock, fcntl.LOCK_EX)
 if sys.argv[3] == "stubborn":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if sys.argv[3] == "survived by its child" and not os.fork():
+    sys.stdin.read()
+    os._exit(0)
 open(sys.argv[2], "w").write(str(os.getpid()))
 print("ready", flush=True)
 signal.pause()
@@ -132,13 +136,24 @@ signal.pause()
 def holder(layout: Layout, manner: str = "good") -> Iterator[subprocess.Popen[bytes]]:
     """A process that owns the directory."""
     words = [sys.executable, "-S", "-c", HOLDER, str(layout.lock), str(layout.pid), manner]
-    with subprocess.Popen(words, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"
         try:
             yield process
         finally:
             process.kill()
+
+
+@contextmanager
+def as_soon_as_it_is_free(layout: Layout) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that waits for the directory, and then owns it."""
+    words = ["flock", str(layout.lock), "sleep", "1000"]
+    with subprocess.Popen(words) as process:
+        while f" {process.pid} " not in Path("/proc/locks").read_text():
+            assert process.poll() is None
+        yield process
+        process.kill()
 
 
 def test_nothing_that_runs_is_nothing_to_stop(layout: Layout) -> None:
@@ -180,6 +195,28 @@ def test_a_process_that_does_not_hold_the_lock_is_never_signalled(layout: Layout
     elsewhere.directory.mkdir()
     with holder(layout) as listener, holder(elsewhere) as stranger:
         layout.pid.write_text(str(stranger.pid))
-        with pytest.raises(CannotStop, match="no pid file says which"):
-            service.stop(layout, 0.0)
-        assert (listener.poll(), stranger.poll()) == (None, None)
+        assert service.stop(layout, 20.0) == listener.pid
+        assert (listener.wait(), stranger.poll()) == (-signal.SIGTERM, None)
+
+
+def test_where_nobody_is_proven_to_hold_the_lock_nobody_is_signalled(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with holder(layout) as listener:
+        monkeypatch.setattr(locks, "holds", lambda *_: None)
+        with pytest.raises(CannotStop, match="no process that can be seen here is proven to be it"):
+            service.stop(layout, 20.0)
+        assert listener.poll() is None
+
+
+def test_a_listener_that_takes_the_place_of_the_one_that_was_stopped_is_not_waited_for(layout: Layout) -> None:
+    with holder(layout) as first, as_soon_as_it_is_free(layout) as second:
+        assert service.stop(layout, 20.0) == first.pid
+        assert second.poll() is None
+
+
+def test_a_lock_that_outlives_the_process_is_not_taken_for_stopped(layout: Layout) -> None:
+    with holder(layout, "survived by its child") as process:
+        with pytest.raises(CannotStop, match=f"process {process.pid} did not end"):
+            service.stop(layout, 0.2)
+        assert process.wait() == -signal.SIGTERM

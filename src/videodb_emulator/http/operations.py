@@ -70,12 +70,13 @@ Answer = Mapping[str, Any] | None
 
 
 class Operation(NamedTuple):
-    """A row of the table."""
+    """A row of the table. `message` stands beside the data of its answer; None: nothing does."""
 
     method: str
     path: str
     answer: Callable[[Call], Answer]
     status: int = 200
+    message: str | None = None
 
 
 def _fail_session(call: Call) -> None:
@@ -137,7 +138,10 @@ OPERATIONS = (
     Operation("POST", "/capture/session/start", lambda call: call.account.sessions.start(call.body, call.now_s)),
     Operation("GET", "/capture/session/{session_id}", lambda call: call.session.recorder_body()),
     Operation(
-        "POST", "/capture/session/{session_id}/stop", lambda call: call.account.sessions.stop(call.session, call.now_s)
+        "POST",
+        "/capture/session/{session_id}/stop",
+        lambda call: call.account.sessions.stop(call.session, call.now_s),
+        message="the session is stopping",  # the recorder takes no stop without a message for one
     ),
     Operation("POST", "/emulator/session/{session_id}/fail", _fail_session),
     Operation("POST", "/rtstream/event", lambda call: call.account.create_event(call.body)),

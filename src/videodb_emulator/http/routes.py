@@ -14,9 +14,10 @@ from videodb_emulator.pure.fields import Fields, Refusal, parse
 Endpoint = Callable[[Request], Awaitable[JSONResponse]]
 
 
-def success(data: Answer, status: int = 200) -> JSONResponse:
-    """Return the envelope of an answer; without data there is no such key, since clients cannot take a null there."""
-    envelope = {"success": True} if data is None else {"success": True, "data": data}
+def success(data: Answer, status: int = 200, message: str | None = None) -> JSONResponse:
+    """Return the envelope of an answer; what is None has no key there, since clients cannot take a null."""
+    said = {"message": message, "data": data}
+    envelope = {"success": True, **{name: value for name, value in said.items() if value is not None}}
     return JSONResponse(envelope, status_code=status)
 
 
@@ -66,7 +67,7 @@ def routes(
             call = Call(account, request.path_params, Fields(request.query_params), body, clock())
             data = operation.answer(call)
             changed()
-            return success(data, operation.status)
+            return success(data, operation.status, operation.message)
 
         return answer
 

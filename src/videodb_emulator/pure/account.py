@@ -27,7 +27,7 @@ class Account:
         self.agenda = agenda
         self.library = Library(entropy)
         self.streams = Streams(self.agenda, dialect, self.library, entropy)
-        self.sessions = Sessions(self.agenda, self.streams, self.library, entropy)
+        self.sessions = Sessions(self.agenda, dialect, self.streams, self.library, entropy)
         self._entropy = entropy
         self._events: dict[str, Event] = {}
         self._tokens: dict[str, float] = {}

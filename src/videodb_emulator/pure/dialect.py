@@ -111,6 +111,8 @@ class Dialect:
     visual_channel: str = "visual_index"
     alert_shape: str = "A"
     rebind: str = "allow"
+    active_after_s: float = 1.0
+    """From the recorder's start until its session is active, at speed 1."""
     record_order: str = "mixed"
     range_by: str = "overlap"
     record_lag_s: float = 0.0

@@ -2,8 +2,9 @@
 
     created -> starting -> active -> stopping -> stopped -> exported        failed, from every state that goes on
 
-The recorder asks for starting, and for stopping even before it is active; the rest comes by itself. Each state is sent
-as an event to the session's connection id. How exports go was observed by applications, not documented (chess-lens,
+The recorder asks for starting, and for stopping even before it is active; the rest comes by itself. It records only
+when the session is active, so that is waited for and not the media. Each state is sent as an event to the session's
+connection id. How exports go was observed by applications, not documented (chess-lens,
 recording-export.service.ts): REST goes on saying `stopped`, the session's `export_status` tells the rest, and asking
 for an export only triggers it.
 """
@@ -13,13 +14,12 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from videodb_emulator.pure.agenda import Agenda
-from videodb_emulator.pure.dialect import session_event
+from videodb_emulator.pure.dialect import Dialect, session_event
 from videodb_emulator.pure.fields import Fields, Refusal
 from videodb_emulator.pure.ids import Entropy, iso, new_id
 from videodb_emulator.pure.library import Library, urls
 from videodb_emulator.pure.streams import RTStream, Streams
 
-FIRST_MEDIA_S = 1.0  # from the recorder's start until something arrives
 FINALISE_S = 1.0  # from the recorder's stop until the streams are closed
 EXPORT_BY_ITSELF_S = 5.0  # from stopped until a session with a stored channel is exported without being asked
 EXPORT_S = 2.0  # from the trigger of an export until it is there
@@ -135,13 +135,32 @@ class Session:
             **{name: value for name, value in late.items() if value is not None},
         }
 
+    def recorder_summary(self) -> dict[str, Any]:
+        """Return what REST says to the recorder when it starts.
+
+        The recorder goes on with the streaming session, and takes a stop under that id only; applications stop it under
+        the id of the session (videodb 0.5.1, capture.py). So both are one.
+        """
+        return {
+            "session_id": self.id,
+            "streaming_session_id": self.id,
+            "status": self.status,
+            "created_at": iso(self.created_s),
+        }
+
     def recorder_body(self) -> dict[str, Any]:
-        """Return what REST says of it to the recorder."""
-        where = [
-            {"channel_id": one.channel_id, "rtsp_url": f"rtsp://ingest.example.invalid/{self.id}/{one.channel_id}"}
-            for one in self.channels
-        ]
-        return {"session_id": self.id, "status": self.status, "channels": where}
+        """Return what REST says of it to the recorder later on."""
+        return {**self.recorder_summary(), "channels": [_target(self.id, channel) for channel in self.channels]}
+
+
+def _target(session_id: str, channel: Channel) -> dict[str, Any]:
+    """Where the recorder is to send a channel; nobody listens there."""
+    return {
+        "channel_id": channel.channel_id,
+        "channel_name": channel.name,
+        "stream_id": f"{session_id}/{channel.channel_id}",
+        "rtsp_url": f"rtsp://ingest.example.invalid/{session_id}/{channel.channel_id}",
+    }
 
 
 def _listed(stream: RTStream) -> dict[str, Any]:
@@ -152,8 +171,9 @@ def _listed(stream: RTStream) -> dict[str, Any]:
 class Sessions:
     """Every session of the account."""
 
-    def __init__(self, agenda: Agenda, streams: Streams, library: Library, entropy: Entropy) -> None:
+    def __init__(self, agenda: Agenda, dialect: Dialect, streams: Streams, library: Library, entropy: Entropy) -> None:
         self._agenda = agenda
+        self._active_after_s = dialect.active_after_s
         self._streams = streams
         self._library = library
         self._entropy = entropy
@@ -206,8 +226,8 @@ class Sessions:
         session.connection_id = request.optional_text("ws_connection_id") or session.connection_id
         session.callback_url = request.optional_text("callback_url") or session.callback_url
         self._enter(session, "starting")
-        self._agenda.after(FIRST_MEDIA_S, now_s, lambda due_s: self._receive_media(session, due_s))
-        return {"session_id": session.id, "status": session.status}
+        self._agenda.after(self._active_after_s, now_s, lambda due_s: self._activate(session, due_s))
+        return session.recorder_summary()
 
     def stop(self, session: Session, now_s: float) -> None:
         """Stop a session; one that has stopped, or is about to, goes on as it was.
@@ -249,15 +269,17 @@ class Sessions:
 
     # -- what comes by itself
 
-    def _receive_media(self, session: Session, now_s: float) -> None:
+    def _activate(self, session: Session, now_s: float) -> None:
         if not _may(session, "active"):
             return
-        session.streams = [
-            self._streams.open(one.channel_id, [one.type], now_s, store=one.store, channel_id=one.category)
-            for one in session.channels
-        ]
+        session.streams = [self._open(session, channel, now_s) for channel in session.channels]
         listed = [{"rtstream_id": one.id, "name": one.name, "media_types": one.media_types} for one in session.streams]
         self._enter(session, "active", rtstreams=listed)
+
+    def _open(self, session: Session, channel: Channel, now_s: float) -> RTStream:
+        """Connect the stream of a channel; its name has the form of one that the node quickstart quotes."""
+        name = f"Capture {channel.category} - {session.id}"
+        return self._streams.open(name, [channel.type], now_s, store=channel.store, channel_id=channel.category)
 
     def _finalise(self, session: Session, now_s: float) -> None:
         if not _may(session, "stopped"):

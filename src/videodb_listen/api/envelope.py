@@ -36,22 +36,23 @@ def unwrap(answer: Answer, secrets: Secrets) -> dict[str, Any]:
 
     Raises CredentialsRejected, RequestRefused or Unavailable, each with its `http_status`.
     """
-    if not 200 <= answer.status < 300:
-        raise _failure(answer, _message(answer.body, secrets))
     if answer.status == 204:
         return {}
-    try:
-        envelope = orjson.loads(answer.body)
-    except orjson.JSONDecodeError:
-        raise _at(
-            answer.status, Unavailable(f"the API answered {answer.status} with a body that is not JSON")
-        ) from None
-    if not isinstance(envelope, dict):
-        raise _at(answer.status, Unavailable(f"the API answered {answer.status} without success"))
-    if envelope.get("success") is False:
-        said = f"the API answered {answer.status} without success{_message(answer.body, secrets)}"
-        raise _at(answer.status, RequestRefused(said))
-    return envelope
+    envelope = _decoded(answer.body)
+    message = said_in(envelope, secrets, "message") if isinstance(envelope, dict) else ""
+    said = f"the API answered {answer.status}"
+    if not 200 <= answer.status < 300:
+        error = _failure(answer, said + message)
+    elif envelope is _NOT_JSON:
+        error = Unavailable(f"{said} with a body that is not JSON")
+    elif not isinstance(envelope, dict):
+        error = Unavailable(f"{said} without success")
+    elif envelope.get("success") is False:
+        error = RequestRefused(f"{said} without success{message}")
+    else:
+        return envelope
+    error.http_status = answer.status
+    raise error
 
 
 def job_of(envelope: Mapping[str, Any]) -> str | None:
@@ -98,32 +99,23 @@ def said_in(data: object, secrets: Secrets, *keys: str) -> str:
     return "".join(f": {text}" for text in said if text)
 
 
-def _message(body: bytes, secrets: Secrets) -> str:
+_NOT_JSON = object()
+
+
+def _decoded(body: bytes) -> object:
     with contextlib.suppress(orjson.JSONDecodeError):
-        envelope = orjson.loads(body)
-        return said_in(envelope, secrets, "message") if isinstance(envelope, dict) else ""
-    return ""
+        return orjson.loads(body)
+    return _NOT_JSON
 
 
-def _failure(answer: Answer, message: str) -> ListenError:
+def _failure(answer: Answer, said: str) -> ListenError:
     """The error for a status that is no success, grouped by who can mend it."""
-    said = f"the API answered {answer.status}{message}"
-    match answer.status:
-        case 401 | 403:
-            error: ListenError = CredentialsRejected(said, fix="check VIDEO_DB_API_KEY and what the key may do")
-        case status if status in REFUSALS:
-            error = RequestRefused(said)
-        case 402:
-            error = Unavailable(said, fix="top up the account's credits")
-        case status if 300 <= status < 400:
-            error = Unavailable(
-                f"{said}, a redirect, which is not followed", fix="set VIDEO_DB_API to the final address"
-            )
-        case _:
-            error = Unavailable(said, retry_after_s=parse_retry_after(answer.headers))
-    return _at(answer.status, error)
-
-
-def _at(status: int, error: ListenError) -> ListenError:
-    error.http_status = status
-    return error
+    if answer.status in (401, 403):
+        return CredentialsRejected(said, fix="check VIDEO_DB_API_KEY and what the key may do")
+    if answer.status in REFUSALS:
+        return RequestRefused(said)
+    if answer.status == 402:
+        return Unavailable(said, fix="top up the account's credits")
+    if 300 <= answer.status < 400:
+        return Unavailable(f"{said}, a redirect, which is not followed", fix="set VIDEO_DB_API to the final address")
+    return Unavailable(said, retry_after_s=parse_retry_after(answer.headers))

@@ -12,7 +12,6 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote, urlsplit
 
@@ -69,19 +68,17 @@ class Api:
         self.clock = clock or _loop_s
         self.sleep = sleep
         self._key = account.key
-        self._kept: dict[asyncio.AbstractEventLoop, httpx2.AsyncClient | None] = {}  # None: not used yet
+        self._kept: dict[asyncio.AbstractEventLoop, dict[bool, httpx2.AsyncClient]] = {}
 
     def __repr__(self) -> str:
         return f"<Api {self.base_url}>"
 
     async def __aenter__(self) -> Self:
-        self._kept[asyncio.get_running_loop()] = None
+        self._kept[asyncio.get_running_loop()] = {}
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if (client := self._kept.pop(asyncio.get_running_loop())) is not None:
+    async def __aexit__(self, *_: object) -> None:
+        for client in self._kept.pop(asyncio.get_running_loop()).values():
             await client.aclose()
 
     def secrets(self, *more: str) -> Secrets:
@@ -151,7 +148,7 @@ class Api:
         with _translated(limits.deadline_s):
             async with (
                 asyncio.timeout(limits.deadline_s),
-                self._client() as client,
+                self._client(address) as client,
                 client.stream(method, address, **request) as response,
             ):
                 async for chunk in response.aiter_raw():
@@ -161,22 +158,29 @@ class Api:
         return Answer(response.status_code, response.headers, bytes(read))
 
     @contextlib.asynccontextmanager
-    async def _client(self) -> AsyncIterator[httpx2.AsyncClient]:
+    async def _client(self, address: str) -> AsyncIterator[httpx2.AsyncClient]:
         """The client that is kept open in this loop, else one for this exchange alone."""
-        loop = asyncio.get_running_loop()
-        if loop in self._kept:
-            client = self._kept[loop] = self._kept[loop] or _new_client()
-            yield client
-        else:
-            async with _new_client() as client:
+        clear = urlsplit(address).scheme == "http"
+        kept = self._kept.get(asyncio.get_running_loop())
+        if kept is None:
+            async with _new_client(clear=clear) as client:
                 yield client
+        else:
+            if clear not in kept:
+                kept[clear] = _new_client(clear=clear)
+            yield kept[clear]
 
 
-def _new_client() -> httpx2.AsyncClient:
+def _new_client(*, clear: bool) -> httpx2.AsyncClient:
+    """A client for https; `clear`: for http, which goes to loopback only, and so needs neither proxies nor authorities.
+
+    What is not used is not built: a proxy that cannot be used, or missing authorities, are no reason to fail then.
+    """
     return httpx2.AsyncClient(
+        verify=not clear,
+        trust_env=not clear,
         timeout=None,  # one deadline for the whole exchange holds instead
         follow_redirects=False,
-        mounts={"http://": None},  # in the clear to loopback only, and not through a proxy
         limits=httpx2.Limits(keepalive_expiry=KEPT_IDLE_S),
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # none is kept
     )

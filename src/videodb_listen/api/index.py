@@ -7,12 +7,12 @@ from typing import Any
 
 from videodb_listen.api.blocking import blocking
 from videodb_listen.api.pages import Fetch, as_one, pages
-from videodb_listen.api.resource import Resource, Sent, given, list_in, text_in
+from videodb_listen.api.resource import Sent, Switched, given, list_in, text_in
 
 RECORDS = "scene_index_records"
 
 
-class SceneIndex(Resource):
+class SceneIndex(Switched):
     """One index over what is seen or heard. All methods raise what `Api` raises."""
 
     ID_KEYS = ("rtstream_index_id", "id")
@@ -30,16 +30,6 @@ class SceneIndex(Resource):
     def rtstream_index_id(self) -> str:
         """The id, by the name that the API gives it."""
         return self.id
-
-    @blocking
-    async def start(self) -> None:
-        """Go on describing."""
-        await self._act("start", "connected")
-
-    @blocking
-    async def stop(self) -> None:
-        """Describe no more; what was described stays."""
-        await self._act("stop", "stopped")
 
     @blocking
     async def get_scenes(
@@ -88,9 +78,9 @@ class SceneIndex(Resource):
         query = {"page_size": page_size, "start": start, "end": end}
         return lambda number: self.api.get(*path, query={"page": number, **query})
 
-    async def _act(self, action: str, status: str) -> None:
-        await self.api.patch("rtstream", self._stream, "index", "scene", self.id, "status", body={"action": action})
-        self.data["status"] = status  # the answer names none; these are the words of the official SDK
+    @property
+    def _switch(self) -> tuple[str, ...]:
+        return "rtstream", self._stream, "index", "scene", self.id, "status"
 
     @property
     def _stream(self) -> str:

@@ -11,7 +11,6 @@ Give an end in time to read what cannot change.
 from __future__ import annotations
 
 import itertools
-from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -31,19 +30,16 @@ Fetch = Callable[[int], Awaitable[dict[str, Any]]]
 
 async def pages(fetch: Fetch, key: str) -> AsyncIterator[dict[str, Any]]:
     """Every page as the API sends it, but with only the new records in its list `key`."""
-    seen: set[int] = set()
-    order: deque[int] = deque()
+    seen: dict[int, None] = {}  # in the order in which they came
     stale = 0
     for number in itertools.count(1):
         answer = await fetch(number)
         records = list_in(answer, key)
         marks = [hash(orjson.dumps(record, option=orjson.OPT_SORT_KEYS)) for record in records]
         fresh = [record for mark, record in zip(marks, records, strict=True) if mark not in seen]
-        new = dict.fromkeys(mark for mark in marks if mark not in seen)
-        seen.update(new)
-        order.extend(new)
-        while len(order) > MAX_REMEMBERED:
-            seen.discard(order.popleft())
+        seen |= dict.fromkeys(marks)
+        for oldest in list(itertools.islice(seen, max(0, len(seen) - MAX_REMEMBERED))):
+            del seen[oldest]
         yield {**answer, key: fresh}
         stale = 0 if fresh else stale + 1
         if not answer.get("next_page") or not records or stale == MAX_STALE_PAGES:

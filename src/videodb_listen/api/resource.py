@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Generic, TypeVar, overload
 
+from videodb_listen.api.blocking import blocking
 from videodb_listen.api.http import Api
 from videodb_listen.errors import Unavailable
 
@@ -39,6 +40,28 @@ class Resource:
     def __repr__(self) -> str:
         said = [f"{name}={self.data[name]!r}" for name in ("name", "status") if self.data.get(name) is not None]
         return f"<{type(self).__name__} {' '.join([self.id, *said])}>"
+
+
+class Switched(Resource):
+    """A thing that works until it is stopped. `_switch` is the path of its status."""
+
+    @property
+    def _switch(self) -> tuple[str, ...]:
+        raise NotImplementedError
+
+    @blocking
+    async def start(self) -> None:
+        """Go on: connect to the source, describe it."""
+        await self._act("start", "connected")
+
+    @blocking
+    async def stop(self) -> None:
+        """Work no more; what there is stays."""
+        await self._act("stop", "stopped")
+
+    async def _act(self, action: str, status: str) -> None:
+        await self.api.patch(*self._switch, body={"action": action})
+        self.data["status"] = status  # the answer names none; these are the words of the official SDK
 
 
 def text_in(data: object, *keys: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any, TypedDict, Unpack
 from videodb_listen.api.blocking import aio, blocking
 from videodb_listen.api.index import SceneIndex
 from videodb_listen.api.pages import Fetch, as_one, pages
-from videodb_listen.api.resource import Resource, Sent, given, list_in
+from videodb_listen.api.resource import Sent, Switched, given, list_in
 from videodb_listen.channels import kind_of
 
 RECORDS = "transcription_records"
@@ -40,7 +40,7 @@ class Export:
     duration: float | None  # seconds; None when it was made before
 
 
-class RTStream(Resource):
+class RTStream(Switched):
     """One microphone, screen or the like, as the service hears or sees it. All methods raise what `Api` raises.
 
     `ws_connection_id` names the WebSocket that is told; None tells nobody, the records can be read all the same.
@@ -69,16 +69,6 @@ class RTStream(Resource):
         """Ask for it again; returns itself."""
         self.data |= await self.api.get("rtstream", self.id)
         return self
-
-    @blocking
-    async def start(self) -> None:
-        """Connect to the source."""
-        await self._act("start", "connected")
-
-    @blocking
-    async def stop(self) -> None:
-        """Let the source go."""
-        await self._act("stop", "stopped")
 
     @blocking
     async def start_transcript(self, ws_connection_id: str | None = None, engine: str | None = None) -> dict[str, Any]:
@@ -177,9 +167,9 @@ class RTStream(Resource):
         sized = {"page_size": page_size, **query}
         return lambda number: self.api.get("rtstream", self.id, "transcription", query={"page": number, **sized})
 
-    async def _act(self, action: str, status: str) -> None:
-        await self.api.patch("rtstream", self.id, "status", body={"action": action})
-        self.data["status"] = status  # the answer names none; these are the words of the official SDK
+    @property
+    def _switch(self) -> tuple[str, ...]:
+        return "rtstream", self.id, "status"
 
     def _index(self, data: Mapping[str, Any]) -> SceneIndex:
         return SceneIndex(self.api, {**data, "rtstream_id": self.id})

@@ -19,12 +19,13 @@ from videodb_listen.api.http import Api
 from videodb_listen.api.session import CaptureSession
 from videodb_listen.capturing.connection import Connection
 from videodb_listen.capturing.pipelines import Pipelines, Wanted
-from videodb_listen.capturing.session_watch import SessionWatch
+from videodb_listen.capturing.session_watch import PATIENCE_S, SessionWatch
 from videodb_listen.channels import Channel, Channels
 from videodb_listen.errors import ListenError, RecorderFailed, RequestRefused
 from videodb_listen.paths import Layout
 from videodb_listen.reader import follow
 from videodb_listen.recorder.client import CaptureClient
+from videodb_listen.recorder.protocol import SETTINGS_FIX
 from videodb_listen.system.processes import kill_group
 from videodb_listen.units import format_duration
 
@@ -113,37 +114,51 @@ class Recording:
         watch = SessionWatch(session, self._progress.say)
         with follow(self._layout.directory, since=since_s) as events:
             hearing = asyncio.create_task(watch.hear(events))
-            self.phase = "recording"
             try:
-                await client.start_capture_session(session.id, channels)
+                starting = asyncio.create_task(self._start(session, channels, watch, client))
+                if not await unless(self.stop, starting):
+                    raise asyncio.CancelledError
+                self.phase = "recording"
                 return await self._record(session, watch, client)
             except ListenError as exc:
-                if self._plan.store:
+                if self._plan.store and self.phase != "preparing":
                     raise _with_what_is_stored(exc, session.id) from exc
                 raise
             finally:
                 hearing.cancel()
 
+    async def _start(
+        self, session: CaptureSession, channels: list[Channel], watch: SessionWatch, client: CaptureClient
+    ) -> None:
+        """Start the recorder. It waits until the session is active, also for one that has failed: so do we."""
+        limit_s = PATIENCE_S["active"]
+        self._progress.say(f"waiting until the session is active, at most {format_duration(limit_s)}")
+        began_s = time.monotonic()
+        starting = asyncio.create_task(client.start_capture_session(session.id, channels))
+
+        def still() -> None:
+            self._progress.move(f"waiting {format_duration(int(time.monotonic() - began_s))}", watch.counts)
+            if starting.done():
+                _check_recorder(client)
+
+        await together(starting, asyncio.create_task(watch.reach("active", still)))
+
     async def _channels(self, client: CaptureClient) -> list[Channel]:
         """Those that are to be recorded, once the system has allowed it."""
         for kind in self._plan.kinds or PERMISSIONS:
             if kind in PERMISSIONS and not await client.request_permission(PERMISSIONS[kind]):
-                raise RecorderFailed(
-                    f"the permission for {PERMISSIONS[kind]} was not granted", fix="allow it in the system's settings"
-                )
+                raise RecorderFailed(f"the permission for {PERMISSIONS[kind]} was not granted", fix=SETTINGS_FIX)
         channels = chosen(await client.list_channels(), self._plan.kinds)
         for channel in channels:
             channel.store = self._plan.store
         return channels
 
     async def _record(self, session: CaptureSession, watch: SessionWatch, client: CaptureClient) -> str:
-        check = partial(_check_recorder, client)
-        if await unless(self.stop, asyncio.create_task(watch.reach("active", check))):
-            await aio(session.refresh)
-            watch.streams |= {stream.id for stream in session.rtstreams}
-            await self._pipelines.start(session.rtstreams, self._live_id())
-            self._progress.say(f"recording; Ctrl-C stops {'and exports' if self._plan.store else 'it'}")
-            await self._until_told(watch, check)
+        await aio(session.refresh)
+        watch.streams |= {stream.id for stream in session.rtstreams}
+        await self._pipelines.start(session.rtstreams, self._live_id())
+        self._progress.say(f"recording; Ctrl-C stops {'and exports' if self._plan.store else 'it'}")
+        await self._until_told(watch, partial(_check_recorder, client))
         await client.stop_capture()
         await watch.reach("stopped")
         if self._plan.store:
@@ -192,7 +207,7 @@ class Recording:
 
     def _live_id(self) -> str | None:
         with contextlib.suppress(ListenError):  # who may not ask sees none
-            return presence.live_id(self._layout, time.time())
+            return presence.live_id(self._layout)
         return None
 
 
@@ -216,6 +231,19 @@ async def unless(stop: asyncio.Event, doing: asyncio.Task[Any]) -> bool:
         doing.cancel()
         stopping.cancel()
         await asyncio.gather(doing, stopping, return_exceptions=True)
+
+
+async def together(*doing: asyncio.Task[Any]) -> None:
+    """Wait for all of them; when one fails, end the others and raise its failure."""
+    try:
+        await asyncio.wait(doing, return_when=asyncio.FIRST_EXCEPTION)
+        for one in doing:
+            if one.done():
+                one.result()
+    finally:
+        for one in doing:
+            one.cancel()
+        await asyncio.gather(*doing, return_exceptions=True)
 
 
 def chosen(found: Channels, kinds: Sequence[str]) -> list[Channel]:

@@ -22,8 +22,8 @@ from videodb_listen.units import format_duration
 ASK_EVERY_S = 3.0
 """Between two questions to the API while no event comes; applications ask as often."""
 
-PATIENCE_S = {"active": 120.0, "stopped": 120.0, "exported": 1800.0}
-"""How long a state may take: a recorder connects within seconds, a long export takes many minutes."""
+PATIENCE_S = {"active": 300.0, "stopped": 120.0, "exported": 1800.0}
+"""How long a state may take: applications wait 5 minutes for the first, a long export takes many."""
 
 
 class SessionWatch:

@@ -45,11 +45,15 @@ def _positive(_context: click.Context, _parameter: click.Parameter, value: float
     return value
 
 
-def _lag(_context: click.Context, _parameter: click.Parameter, value: str) -> float:
+def _time(_context: click.Context, _parameter: click.Parameter, value: str) -> float:
     try:
-        return -seconds(value[1:]) if value.startswith("-") else seconds(value)
+        return seconds(value)
     except ValueError as error:
         raise click.BadParameter(f"{error}.") from error
+
+
+def _lag(context: click.Context, parameter: click.Parameter, value: str) -> float:
+    return -_time(context, parameter, value[1:]) if value.startswith("-") else _time(context, parameter, value)
 
 
 _port = click.option(
@@ -107,6 +111,15 @@ comes from then until the next one:
 @_dialect_option("--visual-channel", VISUAL_CHANNELS, "What their visual indexes call themselves.")
 @_dialect_option("--alert-shape", ALERT_SHAPES, "Which of the documented forms their alerts have.")
 @_dialect_option("--rebind", REBINDS, "What a second start of a transcript does with its connection.")
+@click.option(
+    "--active-after",
+    "active_after_s",
+    default="1s",
+    show_default=True,
+    metavar="TIME",
+    callback=_time,
+    help="From the recorder's start until its session is active.",
+)
 @_dialect_option("--record-order", RECORD_ORDERS, "Of records over REST; mixed: of indexes the newest first.")
 @_dialect_option("--range-by", RANGES, "Which part of a record must lie between `start` and `end`.")
 @click.option(

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
 
+from videodb_listen.environment import variables
 from videodb_listen.errors import ConfigurationError
 
 _FLAGS = {
     "no-permission": "Deny the microphone and the screen.",
     "no-display": "Have no display.",
+    "camera": "Have a camera.",
     "silent": "Never answer.",
     "garbage": "Say noise between the lines.",
     "both-spellings": "Say recording:started, too, after recording-started.",
@@ -42,13 +45,15 @@ def _flags(command: Callable[..., Any]) -> Callable[..., Any]:
 def recorder(crash_after: str | None, plan: str, base_url: str, **flags: bool) -> None:
     """Stand in for an SDK's recorder: record nothing, and drive a session of the emulator.
 
-    It reads commands from stdin and answers on stdout, one line each; it ends with `shutdown`, or with stdin. An SDK
-    gives its recorder no arguments, so the PLAN comes from the environment.
+    It reads commands from stdin and answers on stdout, one line each; it ends with `shutdown`, or with stdin. A second
+    one says that another is running, and exits with 2. An SDK gives its recorder no arguments, so the PLAN comes from
+    the environment.
 
     \b
     VIDEODB_RECORDER='videodb-listen emulator recorder --no-display' videodb-listen session record
     """
-    from videodb_emulator.recorder import PlanError, parse, run
+    from videodb_emulator.pure.recorder import PlanError, parse
+    from videodb_emulator.recorder import run
 
     entries = [plan, *(name.replace("_", "-") for name, given in flags.items() if given)]
     if crash_after is not None:
@@ -57,8 +62,8 @@ def recorder(crash_after: str | None, plan: str, base_url: str, **flags: bool) -
         parsed = parse(",".join(entries))
     except PlanError as error:
         raise ConfigurationError(f"--plan: {error}", fix="see videodb-listen emulator recorder --help") from error
-    sys.stdin.reconfigure(errors="replace")  # type: ignore[union-attr]  # a bad byte spoils its line, not the recorder
-    run(parsed, base_url, sys.stdin, _write)
+    cache = variables().get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    sys.exit(run(parsed, base_url, sys.stdin.buffer, _write, Path(cache, "videodb-emulator", "recorder.lock")))
 
 
 def _write(line: str) -> None:

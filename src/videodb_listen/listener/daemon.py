@@ -66,7 +66,9 @@ class Daemon:
         self._connection: Connection | None = None
         self._proving: asyncio.Task[float | None] | None = None  # None: the machine never slept
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()  # ends the run when it is set
-        self._publisher = Publisher(settings.link, owner.layout, shared=owner.shared, started_s=self._clock.now())
+        self._publisher = Publisher(
+            settings.link, owner.layout, shared=owner.shared, started_s=self._clock.now(), wall=self._clock.wall
+        )
         self._sink = self._new_sink(settings, owner)
         self._watch = Watch(
             owner, self._clock, self._sink, self._publisher, outside, on_failure=self._fail, on_sleep=self._woke_up
@@ -98,6 +100,7 @@ class Daemon:
             try:
                 if repaired := self._sink.open(held=self._clear):
                     self._outside.announce(self._publisher.repaired(repaired, self._clock.now()))
+                self._publisher.tick(self._sink.progress, self._outside.stdout.dropped)  # says where the run begins
                 try:
                     yield
                 finally:

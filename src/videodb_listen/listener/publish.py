@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -37,7 +38,11 @@ log = logging.getLogger(__name__)
 
 
 class Publisher:
-    """One run of the daemon, as others see it. Times are unix seconds. `shared`: others can write to the directory."""
+    """One run of the daemon, as others see it. Times are unix seconds. `shared`: others can write to the directory.
+
+    The times that it is given stand still while the machine's clock, which was set back, catches up. By them nobody
+    else could tell how old a proof of life is: `wall` is that clock itself.
+    """
 
     def __init__(
         self,
@@ -46,11 +51,13 @@ class Publisher:
         *,
         shared: bool,
         started_s: float,
+        wall: Callable[[], float],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.received_s = 0.0  # when the last frame was read; 0: none was
         self.failure: str | None = None  # why there is no connection; None: there is one, or none was tried
         self._link = link
+        self._wall = wall
         self._layout = layout
         self._lost_id: str | None = None  # None: no connection has been lost yet
         self._proof_s = 0.0  # when the connection was last known to live
@@ -94,13 +101,14 @@ class Publisher:
         if lost_id is not None:
             state.gaps += 1
             self._record_gap(lost_id, ws_id, now_s)
-        self._proof_s, self.failure = now_s, None
+        self._proven(now_s)
+        self.failure = None
         self.flush()
         return Connected(ws_id, previous_ws_id=lost_id)
 
     def pong(self, latency_s: float, now_s: float) -> None:
         """A ping was answered after `latency_s`. Published within a second."""
-        self._proof_s = now_s
+        self._proven(now_s)
         self._state.last_pong_unix_ts = round(now_s, 3)
         self._state.latency_ms = round(latency_s * 1000, 3)
 
@@ -131,7 +139,9 @@ class Publisher:
         return Repaired(detail)
 
     def clock_stepped(self, step_s: float, now_s: float) -> None:
-        """The machine's clock jumped by `step_s`."""
+        """The machine's clock jumped by `step_s`, and with it the age of what it had proven."""
+        if self._state.proven_unix_ts is not None:
+            self._state.proven_unix_ts += step_s
         self._journal.record("clock", now_s, self._state.ws_id, step_s=round(step_s, 3))
         self.flush()
 
@@ -219,8 +229,15 @@ class Publisher:
         self._state.error = encodable(self._trouble or self.failure)
         return orjson.dumps(dataclasses.asdict(self._state)) + b"\n"
 
+    def _proven(self, now_s: float) -> None:
+        """The connection lives."""
+        self._proof_s = now_s
+        self._state.proven_unix_ts = math.floor(self._wall() * 1000) / 1000  # never in the future of who reads it
+
     def _count(self, progress: Progress, dropped: int) -> None:
         state = self._state
+        if progress.events > state.events and state.phase == "connected":
+            self._proven(max(self._proof_s, self.received_s))
         if self.received_s:
             state.last_event_unix_ts = round(self.received_s, 3)
         state.events, state.bytes = progress.events, progress.bytes

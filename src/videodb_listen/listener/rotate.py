@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import os
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from videodb_listen.paths import Layout, stamp_at, stamps_in, time_of_stamp
 from videodb_listen.settings import Rotation
-from videodb_listen.system.files import replacing, sync_directory
+from videodb_listen.system.files import open_to_read, replacing, sync_directory, trusted_in
 
 _UNFINISHED = ".gz.tmp"  # what `replacing` writes to; a kill leaves it behind
 _BLOCK_BYTES = 1 << 20
@@ -57,34 +58,41 @@ class Generations:
         Killed at any point, it leaves each generation whole under one name at least; the next call cleans up.
         Raises OSError.
         """
-        for path in self._layout.directory.glob(f"*{_UNFINISHED}"):
-            if self._layout.stamp_of(path.name.removesuffix(_UNFINISHED)):
-                path.unlink(missing_ok=True)
-        generations = self._generations()
+        for path in trusted_in(self._layout.directory, _is_unfinished):
+            path.unlink(missing_ok=True)
+        there = trusted_in(self._layout.directory, Layout.stamp_of)
+        generations = stamps_in(there)
         surplus = max(0, len(generations) - self._keep)
-        for stamp in generations[:surplus]:
-            self._layout.generation(stamp).unlink(missing_ok=True)
-            _compressed(self._layout.generation(stamp)).unlink(missing_ok=True)
-        if self._gzip:
-            for stamp in generations[surplus:-1]:
+        for path in there:
+            if Layout.stamp_of(path.name) in generations[:surplus]:
+                path.unlink(missing_ok=True)
+        for plain in map(self._layout.generation, generations[surplus:-1] if self._gzip else ()):
+            packed = _compressed(plain)
+            if plain in there and (packed in there or not os.path.lexists(packed)):  # else somebody else's is there
                 with contextlib.suppress(FileNotFoundError):
-                    self._compress(self._layout.generation(stamp))
+                    self._compress(plain, done=packed in there)
 
     def _generations(self) -> list[str]:
-        return stamps_in(self._layout.directory.iterdir())
+        return stamps_in(trusted_in(self._layout.directory, Layout.stamp_of))
 
-    def _compress(self, path: Path) -> None:
-        """Put `path`.gz in its place: synced before the original goes, whole under its name or not there at all."""
-        target = _compressed(path)
-        if not target.exists():
+    def _compress(self, path: Path, *, done: bool) -> None:
+        """Put `path`.gz in its place: synced before the original goes, whole under its name or not there at all.
+
+        `done`: it is there already.
+        """
+        if not done:
             with (
-                path.open("rb") as plain,
-                replacing(target, alone=True, synced=True) as raw,
+                os.fdopen(open_to_read(path), "rb") as plain,
+                replacing(_compressed(path), alone=True, synced=True) as raw,
                 gzip.GzipFile(filename="", mode="wb", fileobj=raw) as packed,
             ):
                 shutil.copyfileobj(plain, packed, _BLOCK_BYTES)
             sync_directory(path.parent)
         path.unlink()
+
+
+def _is_unfinished(name: str) -> bool:
+    return name.endswith(_UNFINISHED) and Layout.stamp_of(name.removesuffix(_UNFINISHED)) is not None
 
 
 def _compressed(path: Path) -> Path:

@@ -50,7 +50,7 @@ class Cursor:
         """Where it stands; the beginning when it is new. Raises DirectoryUnusable when the file is no cursor."""
         with self._explained():
             try:
-                content = orjson.loads(self._path.read_bytes())
+                content = orjson.loads(files.read(self._path))
                 return Place(content["after"], content["head"], int(content["offset"]))
             except FileNotFoundError:
                 return Place()

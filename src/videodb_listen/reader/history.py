@@ -8,7 +8,6 @@ it had been read.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import gzip
 import hashlib
@@ -51,6 +50,7 @@ class Part:
 
     stamp: str | None
     paths: tuple[Path, ...]  # the forms that it may be there in
+    shared: bool | None = None  # see files.open_to_read
 
 
 class OpenPart:
@@ -60,7 +60,7 @@ class OpenPart:
         """Raise FileNotFoundError when the file is there in no form any more."""
         self.stamp = part.stamp
         self.after = after
-        self._path, self._descriptor = _opened(part.paths)
+        self._path, self._descriptor = _opened(part)
         self._unpacked: gzip.GzipFile | None = None
         self.broken: str | None = None  # why a compressed file cannot be read to its end; None: it can, so far
         if self._path.suffix == ".gz":
@@ -139,14 +139,18 @@ class OpenPart:
 class History:
     """The files of a state directory; or one file alone, then `layout` is None and there are no generations."""
 
-    def __init__(self, source: Path | Layout) -> None:
-        """A path that is not there yet is a file if its name has a suffix; a Layout is a directory by any name."""
+    def __init__(self, source: Path | Layout, *, named: bool = False) -> None:
+        """A path that is not there yet is a file if its name has a suffix; a Layout is a directory by any name.
+
+        `named`: a person named it. Then it does not matter whose it is, when it is a file alone.
+        """
         layout = source if isinstance(source, Layout) else Layout(source)
         path = layout.directory
         alone = path.is_file() or (source is path and bool(path.suffix) and not path.is_dir())
         self.layout = None if alone else layout
         self.events = path if alone else layout.events
         self.directory = self.events.parent
+        self._shared = False if alone and named else None
 
     def __repr__(self) -> str:
         return f"<History {self.events}>"
@@ -154,7 +158,7 @@ class History:
     def parts(self, after: str | None = None) -> list[Part]:
         """The generations newer than `after` (None: all), oldest first, and the events file, be it there or not."""
         generations = [Part(stamp, self._forms(stamp)) for stamp in self._stamps() if after is None or stamp > after]
-        return [*generations, Part(None, (self.events,))]
+        return [*generations, Part(None, (self.events,), self._shared)]
 
     def exists(self) -> bool:
         """Whether there is an events file, or a generation at least. Raises OSError when that cannot be told."""
@@ -213,7 +217,7 @@ class History:
         if self.layout is None:
             return []
         try:
-            return stamps_in(self.directory.iterdir())
+            return stamps_in(files.trusted_in(self.directory, Layout.stamp_of, to_read=True))
         except OSError:
             return []
 
@@ -231,20 +235,25 @@ def head_of(beginning: bytes) -> str | None:
     return hashlib.sha256(beginning[: end or _HEAD_BYTES]).hexdigest()[:16]
 
 
-def _opened(paths: tuple[Path, ...]) -> tuple[Path, int]:
-    """The first of `paths` that is there, open for reading."""
-    for path in paths:
-        with contextlib.suppress(FileNotFoundError):
-            return path, files.open_to_read(path)
-    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(paths[0]))
+def _opened(part: Part) -> tuple[Path, int]:
+    """The first of its forms that is there, open for reading. What is not trusted is no form of a generation."""
+    for path in part.paths:
+        try:
+            return path, files.open_to_read(path, shared=part.shared)
+        except FileNotFoundError:
+            continue
+        except OSError as exc:
+            if part.stamp is None or exc.errno not in (errno.EPERM, errno.EINVAL):
+                raise
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(part.paths[0]))
 
 
 def _unpacked_size(path: Path) -> int:
     """The size of what is in `path`, which may be compressed; 0 when it is not there."""
     try:
-        if path.suffix != ".gz":
-            return path.stat().st_size
-        with path.open("rb") as file:
+        with os.fdopen(files.open_to_read(path), "rb") as file:
+            if path.suffix != ".gz":
+                return os.fstat(file.fileno()).st_size
             file.seek(-_SIZE_BYTES, os.SEEK_END)
             return int.from_bytes(file.read(_SIZE_BYTES), "little")
     except OSError:

@@ -6,6 +6,7 @@ began, so that nobody else has to bring these together.
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -24,7 +25,7 @@ from videodb_listen.reader.history import History, Place
 from videodb_listen.reader.last import last_events
 from videodb_listen.reader.query import ANY, Found, Where, select
 from videodb_listen.reader.run import Run
-from videodb_listen.reader.seek import read_since
+from videodb_listen.reader.seek import place_since, read_since
 from videodb_listen.reader.wait import Awaited, wait
 from videodb_listen.system.clock import Deadline, until
 
@@ -48,7 +49,7 @@ class Recording:
     """
 
     def __init__(self, source: Source | Layout) -> None:
-        self.history = History(source if isinstance(source, Layout) else Path(source))
+        self.history = History(source if isinstance(source, Layout) else Path(source), named=True)
         self.layout = self.history.layout
         self.directory = self.history.directory
 
@@ -145,10 +146,20 @@ class Recording:
         TimedOut.
         """
         awaited = Awaited(where)
-        with self.follow(awaited.needed, since=self._started_s() if since == "start" else since) as following:
+        needed = awaited.needed
+        with self._follow_run(needed) if since == "start" else self.follow(needed, since=since) as following:
             found = wait(following, awaited, timeout_s)
             on_found(found.line, found.event)
         return found.event
+
+    def _follow_run(self, where: Where) -> Follow:
+        """The events of the listener's run, or of the last one, that satisfy `where`, as they come.
+
+        By where the run began, if that is known: the stamps of an earlier one may be later, by a clock that was ahead.
+        """
+        started_s, run = self._started_s(), self.run()
+        place = run and place_since(self.history, run, -math.inf)
+        return Follow(self.reader(place), where) if place else self.follow(where, since=started_s)
 
     # -- who reads, and who writes --
 
@@ -162,8 +173,7 @@ class Recording:
 
     def presence(self) -> Presence:
         """Whether a listener runs, and in what state. Raises DirectoryUnusable when that cannot be told."""
-        now_s = time.time()
-        return presence.look(self.layout, now_s) if self.layout else Presence(self.directory, False, None, now_s)
+        return presence.look(self.layout) if self.layout else Presence(self.directory, False, None, time.time())
 
     def run(self) -> Run | None:
         """Where the listener's last run began, None when it does not say."""

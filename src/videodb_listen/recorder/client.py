@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import logging
 import shlex
 from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
 from videodb_listen.channels import PAUSE, RESUME, Channel, Channels
 from videodb_listen.environment import variables
-from videodb_listen.errors import ConfigurationError, RecorderFailed
+from videodb_listen.errors import ConfigurationError, RecorderFailed, TimedOut
 from videodb_listen.recorder.process import TIMEOUTS_S, Recorder
-from videodb_listen.recorder.protocol import PERMISSIONS, Event, is_granted
+from videodb_listen.recorder.protocol import PERMISSIONS, Event, is_verdict_on, verdict_in
 from videodb_listen.settings import BASE_URL_NAME, checked_base_url, checked_credential
+from videodb_listen.text import Secrets
+from videodb_listen.units import format_duration
 
 RECORDER_NAME = "VIDEODB_RECORDER"
 PACKAGE = "videodb_capture_bin"
@@ -44,9 +48,11 @@ class CaptureClient:
         if not client_token:
             raise ConfigurationError("no client token", fix="take one from Connection.generate_client_token()")
         self.base_url = checked_base_url(base_url or variables().get(BASE_URL_NAME))
-        self.recorder = Recorder(find_recorder(recorder, variables()), self.base_url, timeouts_s=timeouts_s)
         self._token = checked_credential("client token", client_token)
+        command, secrets = find_recorder(recorder, variables()), Secrets(self._token)
+        self.recorder = Recorder(command, self.base_url, timeouts_s=timeouts_s, secrets=secrets)
         self._session: str | None = None  # the one that is recorded; None: none is
+        self._recorded_as = ""  # what the recorder calls it
         self._recorded: list[Channel] = []
         self._process_number = 0  # the recorder's process that records it
 
@@ -62,16 +68,29 @@ class CaptureClient:
         await self.shutdown()
 
     async def request_permission(self, kind: str) -> bool:
-        """Ask the system for `microphone`, `screen_capture` or `accessibility`.
+        """Ask the system for `microphone`, `screen_capture`, `camera` or `accessibility`.
 
-        Returns whether it is granted, or the person is being asked. Raises ValueError for another kind.
+        Returns whether it is granted, once the person has said. Raises ValueError for another kind, TimedOut when
+        nobody says.
         """
         if kind not in PERMISSIONS:
             raise ValueError(f"{kind!r} is none of {', '.join(PERMISSIONS)}")
-        granted = is_granted(await self.recorder.call("requestPermission", {"permission": PERMISSIONS[kind]}))
-        if not granted:
-            log.warning("the permission for %s was not granted", kind)
-        return granted
+        permission = PERMISSIONS[kind]
+        with self.recorder.expecting(partial(is_verdict_on, permission)) as told:
+            result = await self.recorder.call("requestPermission", {"permission": permission})
+            verdict = verdict_in(result) or await self._verdict(kind, told)
+        if verdict != "granted":
+            log.warning("the permission for %s was not granted: it is %s", kind, verdict)
+        return verdict == "granted"
+
+    async def _verdict(self, kind: str, told: asyncio.Future[Event]) -> str | None:
+        limit_s = self.recorder.limit_s("requestPermission")
+        try:
+            async with asyncio.timeout(limit_s):
+                return verdict_in((await told)["payload"])
+        except TimeoutError:
+            said = f"nobody said within {format_duration(limit_s)} whether {kind} is permitted"
+            raise TimedOut(said, fix="answer the system's question, or allow it in the system's settings") from None
 
     async def list_channels(self) -> Channels:
         """What can be recorded here; descriptions without an id or a kind are left out."""
@@ -83,28 +102,33 @@ class CaptureClient:
     async def start_capture_session(
         self, capture_session_id: str, channels: Sequence[Channel], primary_video_channel_id: str | None = None
     ) -> None:
-        """Record `channels` into the session.
+        """Record `channels` into the session; returns when it is active, which can take minutes.
 
         `primary_video_channel_id` makes that channel the primary one, and no other; None leaves each `is_primary` as
-        it is. Raises ValueError when there are no channels, or the primary one is not among them.
+        it is. Raises ValueError when there are no channels, or the primary one is not among them. A recorder whose
+        start failed or was given up is ended, since it would be busy for ever; the next call starts another.
         """
         if not channels:
             raise ValueError("there is no channel to record")
         if primary_video_channel_id is not None:
-            if primary_video_channel_id not in [channel.id for channel in channels]:
-                raise ValueError(f"the primary channel {primary_video_channel_id!r} is not among those to record")
-            for channel in channels:
-                channel.is_primary = channel.id == primary_video_channel_id
+            _make_primary(primary_video_channel_id, channels)
         described = [channel.to_dict() for channel in channels]
         params = {"sessionId": capture_session_id, "uploadToken": self._token, "channels": described}
-        await self.recorder.call("startRecording", params)
+        try:
+            result = await self.recorder.call("startRecording", params)
+        except BaseException:
+            if not self._records():
+                await self.recorder.close()
+            raise
+        named = result.get("sessionId") if isinstance(result, dict) else None
+        self._recorded_as = named if isinstance(named, str) else capture_session_id
         self._session, self._recorded = capture_session_id, list(channels)
         self._process_number = self.recorder.starts
 
     async def stop_capture(self) -> None:
         """End the recording. Raises RecorderFailed when there is none, or when its process has ended meanwhile."""
-        session = self._recording()
-        await self.recorder.call("stopRecording", {"sessionId": session})
+        self._recording()
+        await self.recorder.call("stopRecording", {"sessionId": self._recorded_as})
         self._session = None
 
     async def pause(self, *channels: Channel) -> None:
@@ -132,15 +156,26 @@ class CaptureClient:
         tracks = [channel.track() for channel in channels or self._recorded]
         await self.recorder.call(command, {"tracks": list(dict.fromkeys(tracks))})
 
-    def _recording(self) -> str:
-        """The session that is recorded: a new process of the recorder knows nothing of the one before."""
+    def _recording(self) -> None:
+        """Raise RecorderFailed unless something is recorded."""
         if self._session is None:
             raise RecorderFailed("no capture session is being recorded", fix="start one with start_capture_session")
-        if not self.recorder.running or self._process_number != self.recorder.starts:
+        if not self._records():
             raise RecorderFailed(
                 f"the recorder ended while it recorded {self._session}", fix="start another capture session"
             )
-        return self._session
+
+    def _records(self) -> bool:
+        """Whether the process records the session: a new one knows nothing of the one before."""
+        same = self.recorder.running and self._process_number == self.recorder.starts
+        return self._session is not None and same
+
+
+def _make_primary(channel_id: str, channels: Sequence[Channel]) -> None:
+    if channel_id not in [channel.id for channel in channels]:
+        raise ValueError(f"the primary channel {channel_id!r} is not among those to record")
+    for channel in channels:
+        channel.is_primary = channel.id == channel_id
 
 
 def find_recorder(given: str | Sequence[str] | None, environ: Mapping[str, str]) -> list[str]:

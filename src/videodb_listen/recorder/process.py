@@ -11,21 +11,23 @@ import contextlib
 import logging
 import uuid
 from collections import deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import orjson
-
 from videodb_listen.errors import ListenError, RecorderFailed, TimedOut
-from videodb_listen.recorder.protocol import Event, Reply, encode_command, parse_line
+from videodb_listen.recorder.protocol import Event, Reply, encode_command, explain, parse_line
 from videodb_listen.system.children import Child, end, lines, start
-from videodb_listen.text import shorten, visible
+from videodb_listen.text import Secrets
 
 TIMEOUT_S = 30.0
-TIMEOUTS_S = {"requestPermission": 120.0, "stopRecording": 60.0, "shutdown": 5.0}
-"""Where TIMEOUT_S is not it: a person answers the first, the second sends what is left, the third is the node SDK's."""
+TIMEOUTS_S = {"requestPermission": 120.0, "startRecording": 300.0, "stopRecording": 60.0, "shutdown": 5.0}
+"""Where TIMEOUT_S is not it.
 
-EXIT_S = 2.0  # for a recorder that was asked to end
+A person answers the first. The second is answered when the session is active, for which applications wait 5 minutes.
+The third sends what is left, the last is the node SDK's.
+"""
+
+EXIT_S = 5.0  # for a recorder that was asked to end: it tells the API first that it stops
 LAST_WORDS_S = 1.0  # for what it wrote before it ended; its pipes end at once, unless one it started left its group
 
 MAX_STARTS = 3
@@ -39,25 +41,36 @@ log = logging.getLogger(__name__)
 class Recorder:
     """One recorder: started by the first command, and again by the first one after its end.
 
-    `starts` counts its processes, `noise` lines that mean nothing, `strays` replies that nobody waits for.
+    `starts` counts its processes, `noise` lines that mean nothing, `strays` replies that nobody waits for. What it says
+    is repeated without `secrets`.
     """
 
-    def __init__(self, command: Sequence[str], api_url: str, *, timeouts_s: Mapping[str, float] = TIMEOUTS_S) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        api_url: str,
+        *,
+        timeouts_s: Mapping[str, float] = TIMEOUTS_S,
+        secrets: Secrets | None = None,
+    ) -> None:
         self.starts = self.noise = self.strays = 0
         self._command = list(command)
         self._api_url = api_url
         self._timeouts_s = timeouts_s
+        self._said = (secrets or Secrets()).said
         self._process: Child | None = None
         self._life: asyncio.Task[None] | None = None
         self._unwanted: asyncio.Future[None] | None = None  # done: the process is to end
         self._starting = asyncio.Lock()
         self._waiting: dict[str, asyncio.Future[Reply]] = {}
+        self._expected: list[tuple[Callable[[Event], bool], asyncio.Future[Event]]] = []
         self._events: deque[Event] = deque(maxlen=MAX_EVENTS)
         self._news = asyncio.Event()  # an event came, or the recorder ended
         self._in_vain = 0
         self._closed = False
         self._failure: ListenError | None = None  # why it ended by itself; None: it did not
         self._last_words = ""
+        self._last_event: Event | None = None
 
     def __repr__(self) -> str:
         return f"<Recorder {self._command[0]}, pid {self.pid}, {'' if self.running else 'not '}running>"
@@ -76,6 +89,10 @@ class Recorder:
     def failure(self) -> Exception | None:
         """Why the newest process ended by itself, None when it did not."""
         return self._failure
+
+    def limit_s(self, command: str) -> float:
+        """How long `command` may take (seconds)."""
+        return self._timeouts_s.get(command, TIMEOUT_S)
 
     async def call(self, command: str, params: Mapping[str, Any] | None = None) -> Any:
         """The result of `command`.
@@ -104,6 +121,18 @@ class Recorder:
             self._news.clear()
             await self._news.wait()
 
+    @contextlib.contextmanager
+    def expecting(self, matches: Callable[[Event], bool]) -> Iterator[asyncio.Future[Event]]:
+        """The first event from now on that matches; `events` gives it, too. RecorderFailed when the process ends."""
+        event: asyncio.Future[Event] = asyncio.get_running_loop().create_future()
+        self._expected.append((matches, event))
+        try:
+            yield event
+        finally:
+            self._expected.remove((matches, event))
+            if not event.cancel() and not event.cancelled():
+                event.exception()  # or asyncio says that nobody asked for it
+
     async def close(self) -> None:
         """Ask the process to end, and then make it. Nothing happens when there is none; it never fails."""
         self._closed, self._in_vain = True, 0
@@ -117,7 +146,7 @@ class Recorder:
     async def _start(self) -> None:
         if self._in_vain >= MAX_STARTS and self._failure is not None:
             raise self._failure
-        self._closed, self._failure, self._last_words = False, None, ""
+        self._closed, self._failure, self._last_words, self._last_event = False, None, "", None
         try:
             self._process = await start(self._command)
         except OSError as exc:
@@ -147,7 +176,7 @@ class Recorder:
 
     async def _ask(self, command: str, params: Mapping[str, Any]) -> Any:
         command_id = str(uuid.uuid4())
-        limit_s = self._timeouts_s.get(command, TIMEOUT_S)
+        limit_s = self.limit_s(command)
         self._waiting[command_id] = asyncio.get_running_loop().create_future()  # before the answer can come
         try:
             async with asyncio.timeout(limit_s):
@@ -159,9 +188,8 @@ class Recorder:
         finally:
             del self._waiting[command_id]
         if not reply.good:
-            why = reply.result if isinstance(reply.result, str) else orjson.dumps(reply.result).decode()
-            said = f"the recorder refused {command}: {_short(why)}"
-            raise RecorderFailed(said, fix="check its permissions and what it was asked for")
+            why, fix = explain(reply.result, self._said)
+            raise RecorderFailed(f"the recorder refused {command}: {why}", fix=fix)
         return reply.result
 
     async def _write(self, line: bytes) -> None:
@@ -205,25 +233,31 @@ class Recorder:
             case Reply():
                 self.strays += 1
             case event:
-                self._events.append(event)
-                self._news.set()
+                self._take(event)
+
+    def _take(self, event: Event) -> None:
+        self._last_event = event
+        self._events.append(event)
+        self._news.set()
+        for matches, expected in self._expected:
+            if not expected.done() and matches(event):
+                expected.set_result(event)
 
     async def _keep_log(self, process: Child) -> None:
         async for line in lines(process.stderr):
-            self._last_words = _short(line.decode(errors="replace")) or self._last_words
+            self._last_words = self._said(line.decode(errors="replace")) or self._last_words
             log.debug("recorder: %s", self._last_words)
 
     def _tell_the_end(self, process: Child) -> None:
-        words = f": {self._last_words}" if self._last_words else ""
-        said = f"the recorder ended with status {process.returncode}{words}"
-        failure = RecorderFailed(said, fix="start the session again")
+        words, fix = self._last_words, "start the session again"
+        if self._last_event is not None and self._last_event["event"] == "error":
+            words, fix = explain(self._last_event.get("payload"), self._said)
+        said = f"the recorder ended with status {process.returncode}{': ' if words else ''}{words}"
+        failure = RecorderFailed(said, fix=fix)
         if not self._closed:
             self._failure = failure
-        for waiting in self._waiting.values():
+        unheard: list[asyncio.Future[Any]] = [*self._waiting.values(), *(future for _, future in self._expected)]
+        for waiting in unheard:
             if not waiting.done():
                 waiting.set_exception(failure)
         self._news.set()
-
-
-def _short(text: str) -> str:
-    return shorten(visible(text.strip()), 200)

@@ -6,7 +6,7 @@ stdout is noise (the official SDKs, `capture.py` and `binaryManager.ts`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +19,31 @@ PERMISSIONS = {
     "screen_capture": "screen-capture",
     "screen-capture": "screen-capture",
     "accessibility": "accessibility",
+    "camera": "camera",
 }
 """What a program asks for, and the recorder's word for it."""
+
+SETTINGS_FIX = "allow it in the system's settings"
+
+FIXES = {
+    "BUSY": "stop what it records, or shut the client down and start again",
+    "INSTANCE_ALREADY_RUNNING": "end the application that has a recorder, then start again",
+    "INTERNAL_ERROR": "look at what the API said; then start another session",
+    "INVALID_CAMERA": "take a channel from list_channels()",
+    "INVALID_DISPLAY": "take a channel from list_channels()",
+    "INVALID_PERMISSION": "use a recorder that knows this permission",
+    "INVALID_REQUEST": "give what the message asks for",
+    "INVALID_STATE": "start a session first; to begin anew, shut the client down",
+    "INVALID_TOKEN": "take another client token",
+    "PAUSE_FAILED": "pause what is being recorded",
+    "PERMISSION_DENIED": SETTINGS_FIX,
+    "RESUME_FAILED": "resume what is being recorded",
+    "SESSION_NOT_FOUND": "shut the client down, which ends the recording",
+    "UNKNOWN_COMMAND": "use a recorder that knows this command",
+}
+"""What to do about an error of this code, as videodb-capture-bin 0.3.1 has them."""
+
+OTHER_FIX = "check its permissions and what it was asked for"
 
 Event = dict[str, Any]
 
@@ -55,9 +78,34 @@ def parse_line(line: bytes) -> Reply | Event | None:
     return None
 
 
-def is_granted(result: Any) -> bool:
-    """Whether the result of `requestPermission` is a yes, or says that the person is being asked."""
-    if not isinstance(result, dict):
-        return False
-    status = result.get("status") or result.get("permission_status")
-    return result.get("requested") is True or status == "granted"
+def verdict_in(said: Any) -> str | None:
+    """The status of a permission in a result of `requestPermission` or in a `permission-status`.
+
+    `granted`, or another word that is a no; None while a person has yet to say.
+    """
+    status = (said.get("status") or said.get("permission_status")) if isinstance(said, dict) else None
+    return status if isinstance(status, str) and status != "undetermined" else None
+
+
+def is_verdict_on(permission: str, event: Event) -> bool:
+    """Whether `event` says what became of `permission`, in the recorder's word for it."""
+    payload = event.get("payload")
+    told = (
+        event["event"] == "permission-status" and isinstance(payload, dict) and payload.get("permission") == permission
+    )
+    return told and verdict_in(payload) is not None
+
+
+def explain(error: Any, said: Callable[[str], str]) -> tuple[str, str]:
+    """What a recorder's error says, as `message (CODE)` where it has both, and what to do about it.
+
+    `said` makes a text fit for a message.
+    """
+    match error:
+        case {"code": str(code), "message": str(message)}:
+            return f"{said(message)} ({said(code)})", FIXES.get(code, OTHER_FIX)
+        case {"code": str(code)}:
+            return said(code), FIXES.get(code, OTHER_FIX)
+        case str():
+            return said(error), OTHER_FIX
+    return said(orjson.dumps(error).decode()), OTHER_FIX

@@ -29,6 +29,10 @@ class Clock:
         self._latest = now
         return now
 
+    def wall(self) -> float:
+        """What the machine's clock says, whatever it said before: what others compare with their own clock."""
+        return self._wall()
+
     def step(self) -> float:
         """Seconds by which the wall clock ran ahead of the monotonic one since the last call; negative: it fell back.
 

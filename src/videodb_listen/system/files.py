@@ -4,7 +4,8 @@ Three dangers are met here, once for everybody.
 
 A stranger. In a *shared* directory others can put files. A link there would have us write into what it names, a FIFO
 would hang whoever opens it, a file of theirs would tell us lies. So what is opened is looked at once it is open, when
-nobody can exchange it any more: a regular file, and in a shared directory no link, and ours.
+nobody can exchange it any more: a regular file, and in a shared directory no link, and ours. A hard link is ours and
+regular: so what is written to has no other name there.
 
 A half. Whoever reads a published file must find the old content or the new one. So it is written under a temporary
 name, which rename(2) turns into the real one.
@@ -19,7 +20,7 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -28,6 +29,10 @@ from videodb_listen.errors import DirectoryUnusable
 _PRIVATE = 0o600
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _READ_BYTES = 1 << 16
+
+_NOT_OURS = "a symlink, not a regular file, or someone else's"
+_TRAPS = (errno.ELOOP, errno.ENXIO)
+"""What open(2) fails with at a symlink that it is not to follow, and at a socket."""
 
 # -- opening --
 
@@ -44,32 +49,36 @@ def open_private(path: Path, flags: int, *, shared: bool, keep_mode: bool = Fals
         except FileExistsError:
             descriptor = _opened(path, flags, shared=shared)
         status = os.fstat(descriptor)
-        if not _is_trusted(status, shared=shared):
+        if objection := _objection(status, shared=shared):
             os.close(descriptor)
-            raise _untrusted(path)
+            raise _untrusted(path, objection)
         if status.st_uid == os.geteuid() and not keep_mode:
             os.fchmod(descriptor, _PRIVATE)
     return descriptor
 
 
-def open_to_read(path: Path, *, shared: bool = False) -> int:
+def open_to_read(path: Path, *, shared: bool | None = None) -> int:
     """A descriptor for reading the regular file at `path`, which must be ours where its directory is `shared`.
 
-    Raises OSError: that of open(2), or EINVAL for what is no regular file, or EPERM for someone else's.
+    None: look whether it is. False: whose it is does not matter, since a person named this very file.
+    Raises OSError: that of open(2), or EPERM for what is not trusted in a shared directory, or EINVAL for what is no
+    regular file elsewhere.
     """
-    descriptor = _opened(path, os.O_RDONLY, shared=shared)
-    status = os.fstat(descriptor)
-    if _is_trusted(status, shared=shared):
+    if shared is None:
+        shared = is_shared(path.parent, to_read=True)
+    try:
+        descriptor = _opened(path, os.O_RDONLY, shared=shared)
+    except OSError as exc:
+        raise (_planted(path) if shared and exc.errno in _TRAPS else exc) from None
+    if _is_trusted(os.fstat(descriptor), shared=shared):
         return descriptor
     os.close(descriptor)
-    if stat.S_ISREG(status.st_mode):
-        raise OSError(errno.EPERM, "someone else's file in a directory that others can write to", str(path))
-    raise OSError(errno.EINVAL, "not a regular file", str(path))
+    raise _planted(path) if shared else OSError(errno.EINVAL, "not a regular file", str(path))
 
 
-def read(path: Path, *, shared: bool = False) -> bytes:
+def read(path: Path) -> bytes:
     """The content of the regular file at `path`. Raises what open_to_read raises."""
-    descriptor = open_to_read(path, shared=shared)
+    descriptor = open_to_read(path)
     try:
         return b"".join(iter(lambda: os.read(descriptor, _READ_BYTES), b""))
     finally:
@@ -112,11 +121,8 @@ def replace(path: Path, content: bytes, *, alone: bool, synced: bool) -> None:
 
 @contextlib.contextmanager
 def _becoming(path: Path, *, alone: bool, synced: bool) -> Iterator[int]:
-    temporary = path.with_name(f"{path.name}.tmp" if alone else f".videodb-listen-{os.urandom(8).hex()}.tmp")
     with _naming(path):
-        if alone:
-            temporary.unlink(missing_ok=True)
-        descriptor = _created(temporary, os.O_WRONLY)
+        temporary, descriptor = _new_beside(path, alone=alone)
     try:
         try:
             yield descriptor
@@ -130,6 +136,20 @@ def _becoming(path: Path, *, alone: bool, synced: bool) -> Iterator[int]:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
+
+
+def _new_beside(path: Path, *, alone: bool) -> tuple[Path, int]:
+    """The path and the descriptor of a new file in the directory of `path`; what `alone` means stands above.
+
+    What somebody else put under the name that is always the same, and we may not remove, is passed by.
+    """
+    if alone:
+        with contextlib.suppress(PermissionError, FileExistsError):
+            always = path.with_name(f"{path.name}.tmp")
+            always.unlink(missing_ok=True)
+            return always, _created(always, os.O_WRONLY)
+    temporary = path.with_name(f".videodb-listen-{os.urandom(8).hex()}.tmp")
+    return temporary, _created(temporary, os.O_WRONLY)
 
 
 def write_all(descriptor: int, data: bytes) -> None:
@@ -194,10 +214,14 @@ def make_private_directory(directory: Path) -> None:
         )
 
 
-def is_shared(directory: Path) -> bool:
-    """Whether someone else may put files into `directory` (root may anywhere, and is trusted). Raises OSError."""
+def is_shared(directory: Path, *, to_read: bool = False) -> bool:
+    """Whether someone else may put files into `directory` (root may anywhere, and is trusted). Raises OSError.
+
+    `to_read`: root, who looks at what a user has recorded, believes the owner of the directory.
+    """
     status = directory.stat()
-    return bool(status.st_mode & _OTHERS_WRITE) or status.st_uid not in (os.geteuid(), 0)
+    is_theirs = status.st_uid not in (os.geteuid(), 0) and not (to_read and os.geteuid() == 0)
+    return is_theirs or bool(status.st_mode & _OTHERS_WRITE)
 
 
 # -- what is there already --
@@ -209,8 +233,8 @@ def refuse_trap(path: Path, *, shared: bool) -> None:
     Nothing there is fine. In a directory that is not `shared` a link is our own. Raises OSError when we may not look.
     """
     with contextlib.suppress(FileNotFoundError):
-        if not _is_trusted(path.lstat() if shared else path.stat(), shared=shared):
-            raise _untrusted(path)
+        if objection := _objection(path.lstat() if shared else path.stat(), shared=shared):
+            raise _untrusted(path, objection)
 
 
 def refuse_special(path: Path, *, fix: str) -> None:
@@ -223,9 +247,27 @@ def refuse_special(path: Path, *, fix: str) -> None:
             raise DirectoryUnusable(f"{path} is not a regular file", fix=fix)
 
 
-def is_strangers(path: Path) -> bool:
-    """Whether someone else decides what is in `path`: everyone can write to it, or it is not ours. Raises OSError."""
-    status = path.stat()
+def trusted_in(directory: Path, is_wanted: Callable[[str], object], *, to_read: bool = False) -> list[Path]:
+    """The regular files in `directory` with a name that is wanted; where it is shared, only ours. Raises OSError.
+
+    What anybody can put there under a name of ours is passed over: it must not stop those who look. `to_read` is that
+    of is_shared.
+    """
+    shared = is_shared(directory, to_read=to_read)
+    return [path for path in directory.iterdir() if is_wanted(path.name) and is_trusted(path, shared=shared)]
+
+
+def is_trusted(path: Path, *, shared: bool) -> bool:
+    """Whether `path` is a regular file, and where its directory is `shared` no link, and ours."""
+    try:
+        return _is_trusted(path.lstat() if shared else path.stat(), shared=shared)
+    except OSError:
+        return False
+
+
+def is_strangers(file: Path | int) -> bool:
+    """Whether someone else decides what is in `file`: everyone can write to it, or it is not ours. Raises OSError."""
+    status = file.stat() if isinstance(file, Path) else os.fstat(file)
     return bool(status.st_mode & stat.S_IWOTH) or status.st_uid != os.geteuid()
 
 
@@ -233,10 +275,19 @@ def _is_trusted(status: os.stat_result, *, shared: bool) -> bool:
     return stat.S_ISREG(status.st_mode) and (not shared or status.st_uid == os.geteuid())
 
 
-def _untrusted(path: Path) -> DirectoryUnusable:
-    return DirectoryUnusable(
-        f"{path} is a symlink, not a regular file, or someone else's", fix="remove it or choose another directory"
-    )
+def _objection(status: os.stat_result, *, shared: bool) -> str | None:
+    """Why a file with this status must not be written to, None when it may be."""
+    if not _is_trusted(status, shared=shared):
+        return _NOT_OURS
+    return "a hard link, which writes to whatever else it names" if shared and status.st_nlink > 1 else None
+
+
+def _untrusted(path: Path, objection: str) -> DirectoryUnusable:
+    return DirectoryUnusable(f"{path} is {objection}", fix="remove it or choose another directory")
+
+
+def _planted(path: Path) -> OSError:
+    return OSError(errno.EPERM, f"it is {_NOT_OURS}, in a directory that others can write to", str(path))
 
 
 # -- errors --

@@ -17,31 +17,17 @@ if TYPE_CHECKING:
     import subprocess
 
 _NO_PIDFD = (errno.ENOSYS, errno.EPERM)
-"""What pidfd_open(2) fails with on an old kernel, and below a seccomp filter that does not know it."""
+"""What the calls for pidfds fail with on an old kernel, and below a seccomp filter that does not know them."""
 
 
-def has_open(pid: int, path: Path) -> bool | None:
-    """Whether process `pid` has the file at `path` open.
+def pid_namespace() -> str | None:
+    """What tells the namespace that our process ids belong to from all others, on this machine and elsewhere.
 
-    None when that cannot be told: there is no /proc, or the process is another user's.
+    None where the platform has none.
     """
     try:
-        wanted = path.stat()
-        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
-            with contextlib.suppress(FileNotFoundError):  # closed since
-                if os.path.samestat(descriptor.stat(), wanted):
-                    return True
-    except FileNotFoundError:
-        return False if Path("/proc/self/fd").exists() else None
-    except OSError:
-        return None
-    return False
-
-
-def pid_namespace() -> int | None:
-    """What tells the namespace that our process ids belong to from others, None where the platform has none."""
-    try:
-        return Path("/proc/self/ns/pid").stat().st_ino
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot}/{Path('/proc/self/ns/pid').stat().st_ino}"  # inode numbers of namespaces begin alike everywhere
     except OSError:
         return None
 
@@ -49,26 +35,23 @@ def pid_namespace() -> int | None:
 def terminate(pid: int, timeout_s: float, *, is_it: Callable[[], bool], is_gone: Callable[[], bool]) -> bool:
     """Ask process `pid` to end (SIGTERM) and wait for that at most `timeout_s`; whether it came in time.
 
-    `is_it` tells whether the number still is that of the process that is meant: nothing else is signalled. It is asked
-    when the process is held by a pidfd, so that another one that gets the number in between is not. `is_gone` tells of
-    the end where there are no pidfds. Raises PermissionError when the process is someone else's.
+    `is_it` proves that the number is that of the process that is meant: without, nothing is signalled. It is asked
+    when the process is held by a pidfd, so that another one that gets the number in between is not signalled.
+    `is_gone` tells whether what it did has ended; it is waited for, and then for the process, where there are pidfds.
+    Raises PermissionError when the process is someone else's.
     """
-    try:
-        handle = _pidfd(pid)
-    except ProcessLookupError:
-        return is_gone()
-    if handle is None:
-        if is_it():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)
-        return until(is_gone, Deadline(timeout_s))
-    try:
-        if is_it():
-            signal.pidfd_send_signal(handle, signal.SIGTERM)
-        ended, _, _ = select.select([handle], [], [], max(0.0, timeout_s))
-        return bool(ended)
-    finally:
-        os.close(handle)
+    with contextlib.ExitStack() as closing:
+        handle = None
+        with contextlib.suppress(ProcessLookupError):
+            if (handle := _pidfd(pid)) is not None:
+                closing.callback(os.close, handle)
+            if is_it():
+                _send_sigterm(pid, handle)
+        return until(lambda: is_gone() and _has_ended(handle), Deadline(timeout_s))
+
+
+def _has_ended(handle: int | None) -> bool:
+    return handle is None or bool(select.select([handle], [], [], 0.0)[0])
 
 
 def _pidfd(pid: int) -> int | None:
@@ -81,6 +64,17 @@ def _pidfd(pid: int) -> int | None:
         if exc.errno in _NO_PIDFD:
             return None
         raise
+
+
+def _send_sigterm(pid: int, handle: int | None) -> None:
+    try:
+        if handle is not None:
+            signal.pidfd_send_signal(handle, signal.SIGTERM)
+            return
+    except OSError as exc:
+        if exc.errno not in _NO_PIDFD:
+            raise
+    os.kill(pid, signal.SIGTERM)  # where the process itself is the reason of a refusal, this is refused, too
 
 
 def terminate_group(pid: int) -> None:

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from videodb_listen.capturing.recording import chosen, unless
+from videodb_listen.capturing.recording import chosen, together, unless
 from videodb_listen.channels import Channel, Channels
 from videodb_listen.errors import RecorderFailed
 
@@ -70,3 +70,14 @@ async def test_what_comes_to_its_end_is_not_stopped_and_its_failure_is_raised() 
     assert await unless(asyncio.Event(), asyncio.create_task(asyncio.sleep(0)))
     with pytest.raises(RecorderFailed):
         await unless(asyncio.Event(), asyncio.create_task(fail()))
+
+
+async def test_of_two_things_that_are_waited_for_the_first_failure_ends_the_other() -> None:
+    async def fail() -> None:
+        raise RecorderFailed("the recorder has ended", fix="start it again")
+
+    waiting = asyncio.create_task(asyncio.Event().wait())
+    with pytest.raises(RecorderFailed):
+        await together(waiting, asyncio.create_task(fail()))
+    assert waiting.cancelled()
+    await together(*(asyncio.create_task(asyncio.sleep(0)) for _ in range(2)))

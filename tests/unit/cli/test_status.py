@@ -19,6 +19,7 @@ CONNECTED = State(
     ws_id="conn-1=",
     connected_unix_ts=940.0,
     last_pong_unix_ts=998.0,
+    proven_unix_ts=998.0,
     latency_ms=3.5,
     last_event_unix_ts=1001.0,  # of a clock that was set back since
     connects=2,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,8 @@ RESET = Ended("reset by the server", 4001)
 ALL = ("ws_id", "pid", "state", "journal")
 
 
-def closed(layout: Layout, monotonic: Clock | None = None) -> Publisher:
-    return Publisher(Link(), layout, shared=False, started_s=NOW_S, monotonic=monotonic or Clock())
+def closed(layout: Layout, monotonic: Clock | None = None, wall: Callable[[], float] = lambda: NOW_S) -> Publisher:
+    return Publisher(Link(), layout, shared=False, started_s=NOW_S, wall=wall, monotonic=monotonic or Clock())
 
 
 @pytest.fixture
@@ -160,6 +161,37 @@ def test_a_tick_publishes_the_counters_and_the_last_signs_of_life(layout: Layout
     assert (state.events, state.bytes, state.run_after, state.run_from) == (7, 700, "20260302T101530.123Z", 12)
     assert (state.dropped_previews, state.latency_ms) == (3, 12.346)
     assert (state.last_pong_unix_ts, state.last_event_unix_ts) == (round(NOW_S + 1, 3), round(NOW_S + 2, 3))
+
+
+def test_a_proof_of_life_is_told_by_the_clock_that_others_have_not_by_stamps_that_stand_still(layout: Layout) -> None:
+    wall_s = NOW_S
+    publisher = closed(layout, wall=lambda: wall_s)
+    publisher.open()
+    proofs = []
+    publisher.connected("abc", NOW_S + 3600)
+    proofs.append(published(layout).proven_unix_ts)
+    wall_s += 1.0006
+    publisher.pong(0.01, NOW_S + 3600)
+    publisher.tick(NOTHING, 0)
+    proofs.append(published(layout).proven_unix_ts)
+    wall_s += 1.0
+    publisher.tick(Progress(1, 10, None, 0), 0)
+    proofs.append(published(layout).proven_unix_ts)
+    wall_s += 1.0
+    publisher.tick(Progress(1, 10, None, 0), 0)  # nothing came
+    proofs.append(published(layout).proven_unix_ts)
+    assert proofs == pytest.approx([NOW_S, NOW_S + 1.0, NOW_S + 2.0, NOW_S + 2.0], abs=0.001)
+    assert all(proof is not None and proof <= NOW_S + 2.0006 for proof in proofs)
+
+
+@pytest.mark.parametrize("step_s", [-3600.0, 3600.0])
+def test_a_clock_that_is_set_makes_a_proof_of_life_neither_older_nor_younger(layout: Layout, step_s: float) -> None:
+    publisher = closed(layout)
+    publisher.open()
+    publisher.clock_stepped(step_s, NOW_S)
+    publisher.connected("abc", NOW_S)
+    publisher.clock_stepped(step_s, NOW_S)
+    assert published(layout).proven_unix_ts == pytest.approx(NOW_S + step_s, abs=0.001)
 
 
 def test_the_end_begins_once(layout: Layout, publisher: Publisher) -> None:

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.someone_else import give_away, needs_root
 from videodb_listen.errors import SinkError
 from videodb_listen.listener.rotate import Generations
 from videodb_listen.listener.sink import Sink
@@ -113,6 +114,7 @@ def test_other_files_are_left_alone(layout: Layout) -> None:
         *("videodb_events.torn.20260302T101530.123456Z", "notes.jsonl", "videodb_ws_connections.jsonl"),
         *("videodb_events.backup.jsonl", "videodb_events.backup.jsonl.gz.tmp", "videodb_events.jsonl.1"),
         "videodb_events.20269999T999999.999Z.jsonl",  # no time at all
+        "videodb_events.99991231T235959.999Z.jsonl",  # none could come after it
     }
     for name in others:
         (layout.directory / name).write_bytes(b"x")
@@ -120,6 +122,39 @@ def test_other_files_are_left_alone(layout: Layout) -> None:
     rotated(layout, subject, 3)
     subject.tidy()
     assert {path.name for path in layout.directory.iterdir()} == others
+
+
+def a_foreign_file(path: Path) -> None:
+    path.write_bytes(gzip.compress(b"forged"))
+    give_away(path)
+
+
+def a_link(path: Path) -> None:
+    path.symlink_to("/etc/passwd")
+
+
+@pytest.mark.parametrize("plant", [os.mkfifo, Path.mkdir, a_link, pytest.param(a_foreign_file, marks=needs_root)])
+def test_what_others_plant_under_the_names_of_generations_neither_stops_tidying_nor_costs_a_line(
+    layout: Layout, plant: Callable[[Path], None]
+) -> None:
+    layout.directory.chmod(0o1777)
+    subject = rotation(layout, keep=2, gzipped=True)
+    rotated(layout, subject, 4)
+    later, newest = generations(layout)[-2:]
+    planted = [
+        layout.generation("20200101T000000.000Z"),  # would be the first to go
+        layout.generation("99981231T235959.999Z"),  # all that follow would have to come after it
+        later.with_name(later.name + ".gz"),  # the place of a compressed one: the original must stay
+        later.with_name(later.name + ".gz.tmp"),
+    ]
+    for path in planted:
+        plant(path)
+    subject.tidy()
+    assert all(os.path.lexists(path) for path in planted)
+    assert [path.read_bytes() for path in (later, newest)] == [b'{"n":2}\n', b'{"n":3}\n']
+    assert len(generations(layout)) == len(planted) + 2  # the rest of ours was surplus
+    layout.events.touch()
+    assert subject.rotate(NOW_S + 10) < "2027"
 
 
 @pytest.mark.parametrize("left", ["half a copy", "both forms"])

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
 from support.history import HandMade, line
+from support.someone_else import give_away, needs_root
 from videodb_listen.paths import Layout
 from videodb_listen.reader.blocks import Reader
 from videodb_listen.reader.history import History, Place
@@ -70,3 +78,47 @@ def test_a_path_is_a_directory_or_a_file_alone(site: HandMade) -> None:
 def test_a_layout_is_a_directory_also_before_it_is_there(site: HandMade) -> None:
     later = Layout(site.directory / "later.d")
     assert (History(later).layout, History(later).events) == (later, later.events)
+
+
+def forged(path: Path) -> None:
+    data = line(99, text="forged")
+    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+    give_away(path)
+
+
+@pytest.mark.parametrize("plant", [os.mkfifo, Path.mkdir, pytest.param(forged, marks=needs_root)])
+def test_what_others_plant_under_the_names_of_generations_is_none_and_stops_no_reader(
+    site: HandMade, plant: Callable[[Path], None]
+) -> None:
+    site.directory.chmod(0o1777)
+    site.append(2)
+    site.rotate()
+    site.append(2)
+    site.rotate()
+    site.compress()
+    site.append(1)
+    ours = History(site.directory).begins()
+    layout = Layout(site.directory)
+    for stamp in ("20200101T000000.000Z", "99981231T235959.999Z"):
+        for name in (layout.generation(stamp), layout.generation(stamp + ".jsonl").with_suffix(".gz")):
+            plant(name)
+    plant(layout.generation(site.stamps[0]))  # beside the compressed one, which is ours
+    history = History(site.directory)
+    assert [part.stamp for part in history.parts()] == [*site.stamps, None]
+    assert history.begins() == ours
+    with Reader(history) as reader:
+        assert b"".join(block.data for block in reader.blocks()) == b"".join(map(line, range(5)))
+
+
+@needs_root
+def test_someone_elses_events_file_is_refused_where_others_can_put_one_unless_a_person_names_it(
+    site: HandMade,
+) -> None:
+    site.append(1)
+    give_away(site.events)
+    site.directory.chmod(0o1777)
+    with pytest.raises(PermissionError, match="someone else's"):
+        History(site.directory).end()
+    with pytest.raises(PermissionError, match="someone else's"):
+        History(site.events).end()
+    assert History(site.events, named=True).end().offset == len(line(0))

@@ -181,6 +181,19 @@ def test_waiting_counts_from_a_time_from_the_start_or_from_now(site: HandMade) -
 
 
 @pytest.mark.usefixtures("held")
+def test_events_of_an_earlier_run_whose_clock_was_ahead_are_neither_of_this_one_nor_from_now(site: HandMade) -> None:
+    site.append(3, unix_ts=time.time() + 3600)
+    begin = site.events.stat().st_size
+    publish(site, started_unix_ts=NOW_S, run_after=None, run_from=begin)
+    recording = Recording(site.directory)
+    for since in ("start", None):
+        with pytest.raises(TimedOut):
+            recording.wait(query.ANY, since=since, timeout_s=0)
+    site.append(1)
+    assert recording.wait(query.ANY, since="start")["n"] == 3
+
+
+@pytest.mark.usefixtures("held")
 def test_what_comes_while_we_wait_is_told_as_its_line(site: HandMade, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[tuple[bytes, int]] = []
     monkeypatch.setattr(Watch, "wait", lambda _watch, _timeout_s: site.append(1))

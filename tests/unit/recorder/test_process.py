@@ -19,6 +19,7 @@ import pytest
 from support.recorders import command, is_gone
 from videodb_listen.errors import RecorderFailed, TimedOut
 from videodb_listen.recorder.process import MAX_STARTS, TIMEOUTS_S, Recorder
+from videodb_listen.recorder.protocol import FIXES
 
 URL = "http://127.0.0.1:1"
 SOON = {"getChannels": 0.2, "shutdown": 0.2}
@@ -142,6 +143,36 @@ async def test_a_refusal_says_what_the_recorder_said() -> None:
         with pytest.raises(RecorderFailed, match=r"refused startRecording: .*INSTANCE_ALREADY_RUNNING"):
             await subject.call("startRecording")
         assert subject.running
+
+
+async def test_one_that_says_why_it_ends_is_quoted_with_what_to_do() -> None:
+    async with recorder("second") as subject:
+        with pytest.raises(RecorderFailed) as failure:
+            await subject.call("getChannels")
+        assert failure.value.message == (
+            "the recorder ended with status 2: Another recorder instance is already running (INSTANCE_ALREADY_RUNNING)"
+        )
+        assert failure.value.fix == FIXES["INSTANCE_ALREADY_RUNNING"]
+
+
+async def test_an_event_is_expected_and_still_told() -> None:
+    async with recorder("good") as subject:
+        with subject.expecting(lambda event: event["event"] == "recording:stopped") as stopped:
+            await subject.call("startRecording", {"sessionId": "cap-1"})
+            assert not stopped.done()
+            await subject.call("stopRecording", {"sessionId": "cap-1"})
+            assert (await stopped)["payload"] == {"sessionId": "cap-1"}
+        events = subject.events()
+        assert [(await anext(events))["event"] for _ in range(2)] == ["recording:started", "recording:stopped"]
+
+
+async def test_an_event_that_cannot_come_any_more_is_a_failure() -> None:
+    async with recorder("crash") as subject:
+        with subject.expecting(lambda _: False) as never:
+            with pytest.raises(RecorderFailed):
+                await subject.call("stopRecording")
+            with pytest.raises(RecorderFailed, match="ended with status 3"):
+                await never
 
 
 async def test_a_start_that_is_given_up_leaves_no_half_started_recorder(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Files: private, whole under their name, and never a trap."""
 
 import os
+import socket
 import stat
 from collections.abc import Callable
 from contextlib import suppress
@@ -52,14 +53,21 @@ def a_foreign_file(path: Path) -> None:
     give_away(path)
 
 
-SPECIAL = [a_fifo, a_directory, a_link_to_a_device]
+def a_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listening:
+        os.chdir(path.parent)  # such an address is short
+        listening.bind(path.name)
+
+
+SPECIAL = [a_fifo, a_directory, a_link_to_a_device, a_socket]
 OF_OTHERS = [a_link, pytest.param(a_foreign_file, marks=needs_root)]
 Trap = Callable[[Path], None]
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A name in a private directory."""
+    monkeypatch.chdir(Path.cwd())  # back there afterwards
     tmp_path.chmod(0o700)
     return tmp_path / "it"
 
@@ -93,6 +101,37 @@ def test_in_a_directory_of_our_own_we_have_put_them_there_ourselves(path: Path, 
     files.refuse_trap(path, shared=False)
     os.close(files.open_private(path, BOTH, shared=False))
     os.close(files.open_to_read(path))
+
+
+@pytest.mark.parametrize("trap", [*SPECIAL, *OF_OTHERS])
+def test_a_trap_in_a_shared_directory_is_refused_to_who_reads_without_asking_first(path: Path, trap: Trap) -> None:
+    trap(path)
+    path.parent.chmod(0o1777)
+    with pytest.raises(PermissionError, match="it is a symlink, not a regular file, or someone else's, in a directory"):
+        files.read(path)
+    assert not files.is_trusted(path, shared=True)
+    assert files.trusted_in(path.parent, "it".__eq__) == []
+
+
+@needs_root
+def test_a_file_that_a_person_names_may_be_anybodys(path: Path) -> None:
+    a_foreign_file(path)
+    path.parent.chmod(0o1777)
+    os.close(files.open_to_read(path, shared=False))
+
+
+def test_a_hard_link_is_refused_to_who_writes_where_others_can_put_one(path: Path) -> None:
+    victim = path.with_name("victim")
+    victim.write_bytes(b"precious")
+    path.hardlink_to(victim)
+    victim.chmod(0o640)
+    with pytest.raises(DirectoryUnusable, match="it is a hard link"):
+        files.refuse_trap(path, shared=True)
+    with pytest.raises(DirectoryUnusable, match="it is a hard link"):
+        files.open_private(path, BOTH, shared=True)
+    assert mode(victim) == 0o640
+    files.refuse_trap(path, shared=False)
+    os.close(files.open_private(path, BOTH, shared=False))
 
 
 def test_nothing_is_no_trap(path: Path) -> None:
@@ -207,6 +246,21 @@ def test_what_a_crash_left_under_the_temporary_name_is_removed_and_not_written_t
     assert path.read_bytes() == b"content"
 
 
+@needs_root
+def test_what_somebody_planted_under_the_temporary_name_is_no_obstacle(open_to_all: Path) -> None:
+    path = open_to_all / "it"
+    open_to_all.chmod(0o1777)
+    path.with_name("it.tmp").touch()
+
+    def work() -> str:
+        as_nobody()
+        files.replace(path, b"ours", alone=True, synced=False)
+        return path.read_text()
+
+    assert in_child(work) == "ours"
+    assert sorted(each.name for each in open_to_all.iterdir()) == ["it", "it.tmp"]
+
+
 def test_two_that_replace_one_file_do_not_get_into_each_other_s_way(path: Path) -> None:
     with (
         files.replacing(path, alone=False, synced=False) as one,
@@ -304,6 +358,28 @@ def test_a_directory_of_someone_else_is_shared_and_one_of_root_is_not(open_to_al
 
     assert files.is_shared(theirs)
     assert in_child(work) == [True, False]
+
+
+@needs_root
+def test_root_who_only_reads_believes_the_owner_of_a_directory_and_nobody_else_does(open_to_all: Path) -> None:
+    theirs = open_to_all / "theirs"
+    theirs.mkdir(0o755)
+    (theirs / "it").write_text("theirs")
+    for path in (theirs, theirs / "it"):
+        give_away(path)
+
+    def work() -> str:
+        as_nobody()
+        try:
+            return files.read(theirs / "it").decode()
+        except PermissionError as exc:
+            return str(exc.strerror)
+
+    assert files.read(theirs / "it") == b"theirs"
+    assert "someone else's" in in_child(work)
+    theirs.chmod(0o757)
+    with pytest.raises(PermissionError):
+        files.read(theirs / "it")
 
 
 def open_for_all(path: Path) -> None:

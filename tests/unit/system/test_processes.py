@@ -2,6 +2,7 @@
 
 import errno
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -24,11 +25,11 @@ def process() -> Iterator[subprocess.Popen[bytes]]:
         process.kill()
 
 
-def no_such_call(_pid: int) -> int:
+def no_such_call(*_: int) -> int:
     raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
 
 
-def refused(_pid: int) -> int:
+def refused(*_: int) -> int:
     raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
 
 
@@ -37,6 +38,8 @@ WAYS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "where the platform has none": lambda patch: patch.delattr(os, "pidfd_open", raising=False),
     "on an old kernel": lambda patch: patch.setattr(os, "pidfd_open", no_such_call),
     "below an old filter": lambda patch: patch.setattr(os, "pidfd_open", refused),
+    "where one can be had and not used": lambda patch: patch.setattr(signal, "pidfd_send_signal", no_such_call),
+    "below a filter that refuses to use it": lambda patch: patch.setattr(signal, "pidfd_send_signal", refused),
 }
 
 
@@ -46,9 +49,15 @@ def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.usefixtures("_way")
-def test_a_process_that_is_asked_to_end_has_ended(process: subprocess.Popen[bytes]) -> None:
+def test_a_process_that_is_proven_to_be_it_is_asked_to_end(process: subprocess.Popen[bytes]) -> None:
     is_gone = lambda: process.poll() is not None  # noqa: E731  # poll reaps it: as a child of ours it would stay a zombie
     assert processes.terminate(process.pid, LIMIT_S, is_it=lambda: True, is_gone=is_gone)
+    assert process.wait(LIMIT_S) == -15
+
+
+def test_it_has_not_ended_while_what_it_did_goes_on_nor_while_it_is_there(process: subprocess.Popen[bytes]) -> None:
+    assert not processes.terminate(process.pid, 0.05, is_it=lambda: False, is_gone=lambda: True)
+    assert not processes.terminate(process.pid, 0.05, is_it=lambda: True, is_gone=lambda: False)
     assert process.wait(LIMIT_S) == -15
 
 
@@ -81,44 +90,17 @@ def test_a_process_of_someone_else_cannot_be_asked(process: subprocess.Popen[byt
 
 
 @linux
-def test_a_process_has_a_file_open_until_it_closes_it(tmp_path: Path, process: subprocess.Popen[bytes]) -> None:
-    path = tmp_path / "it"
-    path.touch()
-    assert processes.has_open(os.getpid(), path) is False
-    with path.open():
-        assert processes.has_open(os.getpid(), path) is True
-        assert processes.has_open(process.pid, path) is False
-    assert processes.has_open(os.getpid(), path) is False
-
-
-@linux
-def test_nobody_has_a_file_open_that_is_not_there_and_a_process_that_is_gone_has_none(
-    tmp_path: Path, process: subprocess.Popen[bytes]
-) -> None:
-    assert processes.has_open(os.getpid(), tmp_path / "nowhere") is False
-    process.kill()
-    process.wait()
-    (tmp_path / "it").touch()
-    assert processes.has_open(process.pid, tmp_path / "it") is False
-
-
-@linux
-@needs_root
-def test_what_a_process_of_someone_else_has_open_cannot_be_told(open_to_all: Path) -> None:
-    (open_to_all / "it").touch()
-
-    def work() -> bool | None:
-        as_nobody()
-        return processes.has_open(os.getppid(), open_to_all / "it")
-
-    assert in_child(work) is None
-
-
-@linux
 def test_processes_of_one_namespace_agree_on_it() -> None:
     code = "from videodb_listen.system import processes; print(processes.pid_namespace())"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert said.strip() == str(processes.pid_namespace())
+
+
+@linux
+def test_a_namespace_of_another_machine_is_another_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = processes.pid_namespace()
+    monkeypatch.setattr(Path, "read_text", lambda _: "another boot")
+    assert processes.pid_namespace() not in (None, ours)
 
 
 def test_a_detached_process_has_a_session_of_its_own_and_only_what_it_is_handed(tmp_path: Path) -> None:

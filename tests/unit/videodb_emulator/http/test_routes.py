@@ -24,6 +24,10 @@ def test_an_answer_without_data_has_no_such_key(data: dict[str, Any] | None, env
     assert json.loads(bytes(success(data).body)) == envelope
 
 
+def test_a_message_stands_beside_the_data() -> None:
+    assert json.loads(bytes(success(None, message="done").body)) == {"success": True, "message": "done"}
+
+
 @pytest.mark.parametrize(("headers", "said"), [({}, "missing or empty"), ({"x_access_token": "st-guess"}, "unknown")])
 def test_a_request_without_a_good_key_is_refused_with_401(headers: dict[str, str], said: str) -> None:
     with pytest.raises(Refusal, match=said) as caught:

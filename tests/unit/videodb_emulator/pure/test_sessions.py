@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from videodb_emulator.pure.account import Account
 from videodb_emulator.pure.agenda import Agenda
+from videodb_emulator.pure.dialect import Dialect
 from videodb_emulator.pure.fields import Fields, Refusal
 from videodb_emulator.pure.sessions import (
     EXPORT_BY_ITSELF_S,
     EXPORT_S,
     FINALISE_S,
-    FIRST_MEDIA_S,
     FOLLOWS,
     Session,
     channel_of,
@@ -24,14 +24,15 @@ from videodb_emulator.pure.sessions import (
 
 MIC = {"channel_id": "mic:default", "type": "audio"}
 DISPLAY = {"channel_id": "display:1", "type": "video"}
+ACTIVE_S = Dialect().active_after_s
 LONG_S = 1000.0
 
 
 class Recording:
     """A session, and what its connection hears."""
 
-    def __init__(self, *channels: dict[str, Any]) -> None:
-        self.account = Account(Agenda())
+    def __init__(self, *channels: dict[str, Any], dialect: Dialect | None = None) -> None:
+        self.account = Account(Agenda(), dialect)
         self.sessions = self.account.sessions
         created = self.sessions.create(Fields({"end_user_id": "u", "ws_connection_id": "ours"}), 0.0)
         self.id = created["session_id"]
@@ -68,8 +69,8 @@ class Recording:
 def test_the_states_come_in_their_order_and_in_their_time() -> None:
     recording = Recording()
     recording.start(0.0)
-    assert recording.heard(FIRST_MEDIA_S - 0.01) == [("ours", "created"), ("ours", "starting")]
-    assert recording.heard(FIRST_MEDIA_S) == [("ours", "active")]
+    assert recording.heard(ACTIVE_S - 0.01) == [("ours", "created"), ("ours", "starting")]
+    assert recording.heard(ACTIVE_S) == [("ours", "active")]
     recording.sessions.stop(recording.session, 10.0)
     assert recording.heard(10.0) == [("ours", "stopping")]
     assert recording.heard(10.0 + FINALISE_S) == [("ours", "stopped")]
@@ -77,13 +78,32 @@ def test_the_states_come_in_their_order_and_in_their_time() -> None:
     assert recording.heard(10.0 + FINALISE_S + EXPORT_BY_ITSELF_S + EXPORT_S) == [("ours", "exported")]
 
 
+def test_a_backend_may_take_its_time_to_become_active() -> None:
+    recording = Recording(dialect=Dialect(active_after_s=45.0))
+    recording.start(0.0)
+    assert ("ours", "active") not in recording.heard(44.9)
+    assert recording.heard(45.0) == [("ours", "active")]
+
+
+def test_the_recorder_is_told_under_which_id_it_goes_on_and_where_each_channel_goes() -> None:
+    recording = Recording()
+    recording.start(0.0)
+    told = recording.session.recorder_body()
+    assert (told["session_id"], told["streaming_session_id"]) == (recording.id, recording.id)
+    assert told["created_at"] == recording.body["created_at"]
+    assert [one["channel_name"] for one in told["channels"]] == ["mic:default", "display:1"]
+    assert len({one["stream_id"] for one in told["channels"]}) == 2
+
+
 def test_streams_are_there_from_active_on_and_stop_with_the_session() -> None:
     recording = Recording()
     recording.start(0.0)
     assert recording.body["rtstreams"] == []
-    recording.heard(FIRST_MEDIA_S)
+    recording.heard(ACTIVE_S)
     streams = recording.body["rtstreams"]
-    assert [(one["channel_id"], one["name"]) for one in streams] == [("mic", "mic:default"), ("screen", "display:1")]
+    assert [(one["channel_id"], one["name"]) for one in streams] == [
+        (category, f"Capture {category} - {recording.id}") for category in ("mic", "screen")
+    ]
     recording.sessions.stop(recording.session, 10.0)
     recording.heard(20.0)
     assert {one["status"] for one in recording.body["rtstreams"]} == {"stopped"}
@@ -95,7 +115,7 @@ def test_rest_goes_on_saying_stopped_when_the_session_is_exported() -> None:
     body = recording.body
     assert (body["status"], body["export_status"]) == ("stopped", "exported")
     video = recording.account.library.video(body["exported_video_id"])
-    assert video["length"] == pytest.approx(10.0 + FINALISE_S - FIRST_MEDIA_S)
+    assert video["length"] == pytest.approx(10.0 + FINALISE_S - ACTIVE_S)
 
 
 def test_a_session_of_which_nothing_was_stored_is_never_exported() -> None:
