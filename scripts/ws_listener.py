@@ -6,6 +6,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
 
-from videodb_listen.cli import ws_listener  # the path comes first
+from videodb_listen.__main__ import ws_listener  # the path comes first
 
 ws_listener()

@@ -18,11 +18,13 @@ record any.
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
 
 from videodb_listen.version import __version__
 
+TYPE_CHECKING = False  # as type checkers know it; to import it from `typing` takes longer than all the rest here
 if TYPE_CHECKING:
+    from typing import Any
+
     from videodb_listen.capture import CaptureClient, connect
     from videodb_listen.reader import Recording, Where, follow, query, read_events, wait_for
 

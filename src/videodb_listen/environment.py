@@ -6,6 +6,7 @@ no `.env` read for it: that takes `variables` alone.
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 from collections.abc import Mapping
@@ -54,6 +55,11 @@ class Environment:
         chosen = directory or directory_in(self.variables) or self.dotenv.get(DIRECTORY_NAME)
         return Layout(state_directory(chosen, self.variables))
 
+    def file_key(self, api_key_file: str | None) -> str | None:
+        """The key in the file that the flag or the variable names; None: neither does. Raises ConfigurationError."""
+        key_file = api_key_file or self.variables.get(KEY_FILE_NAME)
+        return _read_key(key_file) if key_file else None
+
     def account(self, base_url: str | None, api_key_file: str | None) -> Account:
         """The account that a command works for; None: a flag that was not given.
 
@@ -61,9 +67,7 @@ class Environment:
         """
         from videodb_listen.settings import resolve_account
 
-        key_file = api_key_file or self.variables.get(KEY_FILE_NAME)
-        key = _read_key(key_file) if key_file else None
-        return resolve_account(base_url, self.variables, self.dotenv, key=key)
+        return resolve_account(base_url, self.variables, self.dotenv, key=self.file_key(api_key_file))
 
     def settings(self, flags: Mapping[str, Any]) -> Settings:
         """All settings; `flags` are those given, field name to value.
@@ -111,7 +115,9 @@ def _dotenv(path: Path) -> dict[str, str]:
     return {name: value for name, value in values.items() if name in DOTENV_NAMES and value}
 
 
+@functools.cache
 def _read_key(given: str) -> str:
+    """The key in the file, which may be a pipe: that gives it once."""
     try:
         key = path(given).read_text("utf-8").strip()
     except OSError as exc:

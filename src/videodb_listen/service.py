@@ -9,7 +9,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import orjson
@@ -65,23 +65,26 @@ def live_id(layout: Layout, timeout_s: float | None) -> str:
 # -- starting --
 
 
-def start(layout: Layout, words: Sequence[str], timeout_s: float | None, *, clear: bool = False) -> str:
+def start(
+    layout: Layout,
+    words: Sequence[str],
+    timeout_s: float | None,
+    *,
+    clear: bool = False,
+    key: Callable[[], str | None] = lambda: None,
+) -> str:
     """The id of the listener that runs, else of one that is launched; one that is ending is waited for first.
 
     `words` are the command line of a `run` that is launched; they name the directory of `layout`, too. `timeout_s` is
-    how long to wait for another listener, None: for ever.
+    how long to wait for another listener, None: for ever. `key` gives the API key for one that is launched; None: it
+    finds that by itself. As long as it is not connected it ends when we do.
     Raises TimedOut after it, DirectoryBusy when one runs and `clear` is wanted, and what the daemon failed with.
     """
     while True:
-        if not until(lambda: not status(layout).ending, Deadline(timeout_s)):
-            raise TimedOut(
-                f"the listener in {layout.directory} is stopping and was not gone within "
-                f"{format_duration(timeout_s or 0)}",
-                fix="try again, or see videodb-listen status",
-            )
+        _outlast_ending(layout, timeout_s)
         if not presence.is_held(layout):
             try:
-                return _launch(layout, words)
+                return _launch(layout, words, key())
             except DirectoryBusy:  # someone else was faster
                 if not presence.is_held(layout):
                     raise
@@ -90,6 +93,15 @@ def start(layout: Layout, words: Sequence[str], timeout_s: float | None, *, clea
         else:
             with contextlib.suppress(NotRunning):  # it has ended meanwhile
                 return live_id(layout, timeout_s)
+
+
+def _outlast_ending(layout: Layout, timeout_s: float | None) -> None:
+    """Wait until no listener is on its way out. Raises TimedOut."""
+    if not until(lambda: not status(layout).ending, Deadline(timeout_s)):
+        raise TimedOut(
+            f"the listener in {layout.directory} is stopping and was not gone within {format_duration(timeout_s or 0)}",
+            fix="try again, or see videodb-listen status",
+        )
 
 
 def _runs_already(layout: Layout) -> DirectoryBusy:
@@ -101,18 +113,14 @@ def _runs_already(layout: Layout) -> DirectoryBusy:
     )
 
 
-def _launch(layout: Layout, words: Sequence[str]) -> str:
+def _launch(layout: Layout, words: Sequence[str], key: str | None) -> str:
     """Start `run` detached; the connection id that it tells.
 
     Raises what the daemon failed with, and NotRunning when it was stopped before it connected.
     """
-    process, telling = _detached(layout, words)
-    try:
-        with open(telling, "rb") as answer:  # noqa: PTH123  # a descriptor, not a path
-            message = answer.readline()
-    except KeyboardInterrupt:
-        process.terminate()
-        raise
+    process, telling = _detached(layout, words, key)
+    with open(telling, "rb") as answer:  # noqa: PTH123  # a descriptor, not a path
+        message = answer.readline()
     if not message:
         raise _silent(process.wait(), layout)
     said = orjson.loads(message)
@@ -122,19 +130,27 @@ def _launch(layout: Layout, words: Sequence[str]) -> str:
     return str(said["ws_id"])
 
 
-def _detached(layout: Layout, words: Sequence[str]) -> tuple[Popen[bytes], int]:
-    """The process of a `run` that logs into `layout`, and the descriptor on which it tells how its start went."""
+def _detached(layout: Layout, words: Sequence[str], key: str | None) -> tuple[Popen[bytes], int]:
+    """The process of a `run` that logs into `layout`, and the descriptor on which it tells how its start went.
+
+    The key goes through a pipe: the file that it came from may be one that only we have open, as in `<(...)`.
+    """
     from videodb_listen.listener import directory as directories  # here: to ask how it is needs none of it
     from videodb_listen.listener.own_log import open_log
 
     log_file = open_log(layout.log, shared=directories.prepare(layout))
+    telling, told = os.pipe()
     reading, writing = os.pipe()
-    command = [sys.executable, "-P", "-m", "videodb_listen", "run", f"--ready-fd={writing}", *words]
+    command = [sys.executable, "-P", "-m", "videodb_listen", "run", f"--ready-fd={told}", *words]
     try:
-        return start_detached(command, log_file, keep=[writing]), reading
+        keyed = [*command, f"--api-key-file=/dev/fd/{reading}"] if key else command
+        process = start_detached(keyed, log_file, keep=[told, reading])
+        with contextlib.suppress(BrokenPipeError):  # it has ended, and will be asked why
+            os.write(writing, (key or "").encode())
     finally:
-        os.close(writing)
-        os.close(log_file)
+        for descriptor in (told, reading, writing, log_file):
+            os.close(descriptor)
+    return process, telling
 
 
 def _silent(exit_status: int, layout: Layout) -> ListenError:

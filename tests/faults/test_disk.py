@@ -15,6 +15,7 @@ import pytest
 from faults.inject import QUICK, Stream, Trace, event, grow, read_only, run_in, strace, tmpfs
 from support.backend import Backend, Peer, greet
 from support.daemon import Site
+from support.frames import Op, encode
 from support.ledger import Ledger
 from support.lines import after_stamps
 from support.watching import file_matches
@@ -458,6 +459,39 @@ async def test_a_sync_that_hangs_holds_up_neither_pings_nor_lines_nor_signals(
     assert pinged_s < 1.5
     assert closed_s < 1
     assert found == stream.sent
+
+
+@pytest.mark.usefixtures("needs_strace")
+async def test_a_write_that_hangs_longer_than_a_pong_may_take_costs_nothing_that_came_meanwhile(
+    site: Site, backend: Backend, ledger: Ledger, tmp_path: Path
+) -> None:
+    trace = Trace(tmp_path / "trace")
+    prefix = strace(trace.path, ["write:delay_enter=3000000:when=2"], [site.files.events])
+    stream = Stream(site, size=250)
+    args = ("--ping-interval", "200ms", "--ping-timeout", "1s", *QUICK)
+    async with run_in(site, prefix, *args) as daemon:
+        await daemon.ws_id()
+        peer = await backend.greeted()
+        peer.answers_pings = False
+        await stream.send_and_see(peer, 1)
+        await peer.until(lambda: peer.pings >= 1, "a ping under way")
+        await stream.send_and_see(peer, 3000)
+        pings = [frame.payload for frame in peer.received if frame.op is Op.PING]
+        await peer.raw(encode(Op.PONG, pings[-1]))
+        peer.answers_pings = True
+        await stream.send_and_see(peer, 1)
+        assert await daemon.stop() == 0
+    found = stream.on_disk()
+    ledger.row(
+        "slow",
+        "one write takes 3 s while a pong is due in 1 s",
+        sent=len(stream.sent),
+        on_disk=len(found),
+        fired=f"strace delayed {trace.delayed()} calls",
+    )
+    assert trace.delayed() >= 1
+    assert found == stream.sent
+    assert len(backend.peers) == 1
 
 
 @pytest.mark.usefixtures("needs_mounts")

@@ -16,7 +16,7 @@ from typing import IO
 
 import pytest
 
-from faults.inject import QUICK, Stream, Trace, event, run_in, strace
+from faults.inject import QUICK, Stream, Trace, event, run_in, strace, tmpfs
 from support.backend import Backend, Peer
 from support.daemon import PYTHON, Daemon, Site
 from support.ledger import Ledger
@@ -385,6 +385,44 @@ async def test_a_stdout_that_is_full_holds_up_neither_lines_nor_sigterm(
     assert waiting > 60_000
     assert dropped > 0
     assert found == stream.sent
+
+
+@pytest.mark.usefixtures("needs_mounts")
+async def test_no_id_and_no_warning_is_lost_to_a_full_disk_under_stdout_and_stderr(
+    site: Site, backend: Backend, ledger: Ledger, tmp_path: Path
+) -> None:
+    with (
+        tmpfs(tmp_path / "small", "64k") as small,
+        (small / "out").open("ab") as out,
+        (small / "err").open("ab") as err,
+    ):
+        async with site.daemon("--output", "json", "--min-backoff", "10ms", stdout=out, stderr=err):
+            stream = Stream(site, size=1000)
+            await stream.send_and_see(await backend.greeted(), 1)
+            for filler in ("filler", "last"):
+                with (small / filler).open("wb", buffering=0) as file, contextlib.suppress(OSError):
+                    file.write(b"x" * (1 << 20))
+            free = os.statvfs(small).f_bavail
+            for index in range(3):
+                await stream.send_and_see(await backend.greeted(index), 50)
+                (await backend.greeted(index)).rst()
+            last = await backend.greeted(3)
+            await site.id_published(last.id)
+            (small / "filler").unlink()
+            await file_matches(small / "out", lambda data: f"WS_ID={last.id}\n".encode() in data)
+            await file_matches(small / "err", lambda data: last.id.encode() in data)
+        ids = [line[6:] for line in (small / "out").read_text().splitlines() if line.startswith("WS_ID=")]
+        said = (small / "err").read_text()
+    ledger.row(
+        "50",
+        "the disk under stdout and stderr is full for three reconnects",
+        sent=len(stream.sent),
+        on_disk=len(stream.on_disk()),
+        fired=f"statvfs: {free} bytes free; {len(ids)} ids of {len(backend.peers)} connections",
+    )
+    assert free == 0
+    assert ids == [peer.id for peer in backend.peers]
+    assert all(f"bound to {peer.id}" in said for peer in backend.peers[:-1])
 
 
 async def test_a_stdout_that_is_read_slowly_costs_copies_only(site: Site, backend: Backend, ledger: Ledger) -> None:

@@ -278,7 +278,7 @@ class Recording(RuleBasedStateMachine):
             on_full=lambda: None,
             on_failure=self.failures.append,
         )
-        sink.open(held=held)
+        await sink.open(held=held)
         return sink
 
     def ended(self) -> None:
@@ -594,9 +594,11 @@ class GivesUpEarly(Sink):
         await super().close()
 
 
-def cut_first(tail: bytes, layout: Layout, **how: Any) -> Path:
-    os.truncate(layout.events, layout.events.stat().st_size - len(tail))
-    return keep_fragment(tail, layout, **how)
+def cut_first(descriptor: int, start: int, end: int, path: Path, **how: Any) -> Path:
+    fragment = os.pread(descriptor, end - start, start)
+    os.ftruncate(descriptor, start)
+    path.write_bytes(fragment)
+    return path
 
 
 def never_whole(_: bytes) -> dict[str, Any]:
@@ -615,7 +617,11 @@ SEEDED: dict[str, tuple[type[Sink], list[Change], str]] = {
     "reopens in the middle of a line": (ReopensInTheMiddle, [], "left in the middle of a line"),
     "rotates in the middle of a line": (RotatesInTheMiddle, [], "left in the middle of a line"),
     "drops what waits when it is closed": (GivesUpEarly, [], "closed without a word"),
-    "moves a line aside that only lacks its newline": (Sink, [(repair, "decode_line", never_whole)], "not repaired"),
+    "moves a line aside that only lacks its newline": (
+        Sink,
+        [(repair, "decode_beginning", never_whole)],
+        "not repaired",
+    ),
     "loses the fragment": (Sink, [(repair, "_keep_fragment", lambda *_, **__: "nowhere")], "lost: |changed the file"),
     "cuts before it has set aside": (Sink, [(repair, "_keep_fragment", cut_first)], "changed the file|what is gone"),
 }

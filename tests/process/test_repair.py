@@ -1,8 +1,11 @@
-"""A tail that a crash tore is mended or set aside before anything is appended."""
+"""A line that a crash, or somebody else, left unfinished is mended or set aside before anything is appended."""
 
 from __future__ import annotations
 
 import json
+import os
+import signal
+from collections.abc import Callable
 
 import pytest
 
@@ -80,3 +83,84 @@ async def test_clear_keeps_the_torn_files_and_the_journal(site: Site, backend: B
     assert site.files.events.read_bytes() == b""
     assert len(site.files.torn()) == 1
     assert len(site.journal("connected")) == 2
+
+
+# -- while the daemon runs ---------------------------------------------------------------------------------------------
+
+
+def an_older_file_comes_back(site: Site) -> None:
+    older = site.directory / "older"
+    older.write_bytes(WHOLE + b'{"hal')
+    older.rename(site.files.events)
+
+
+def a_copy_is_put_in_its_place(site: Site) -> None:
+    site.files.events.write_bytes(WHOLE + b'{"hal')
+
+
+def the_last_line_is_cut(site: Site) -> None:
+    os.truncate(site.files.events, site.files.events.stat().st_size - 9)
+
+
+def something_is_appended(site: Site) -> None:
+    with site.files.events.open("ab") as file:
+        file.write(b'{"hal')
+
+
+FOREIGN = [an_older_file_comes_back, a_copy_is_put_in_its_place, the_last_line_is_cut, something_is_appended]
+
+
+@pytest.mark.parametrize("hup", [False, True], ids=["", "and SIGHUP"])
+@pytest.mark.parametrize("change", FOREIGN)
+async def test_no_event_is_glued_onto_what_somebody_else_left_there(
+    site: Site, backend: Backend, change: Callable[[Site], None], hup: bool
+) -> None:
+    async with site.daemon() as daemon:
+        await daemon.ws_id()
+        peer = await backend.peer()
+        for n in range(3):
+            await peer.event(b'{"n":%d}' % n)
+        await site.written(3)
+        change(site)
+        if hup:
+            daemon.signal(signal.SIGHUP)
+            await daemon.stderr_line("opening the files")
+        elif change is an_older_file_comes_back:
+            await daemon.stderr_line("opening it anew")  # noticed within a second
+        for n in range(3, 6):
+            await peer.event(b'{"n":%d}' % n)
+        await file_matches(site.files.events, lambda data: data.endswith(b'"n":5}\n'))
+        assert await daemon.stop() == 0
+    numbers = [record["n"] for record in site.records()]
+    assert numbers[-3:] == [3, 4, 5]
+    assert len(site.files.torn()) == len(site.journal("repaired")) == 1
+    if hup:  # the same holds for the journal
+        assert site.journal("stopped")
+
+
+async def test_an_event_that_only_lacks_its_newline_is_completed_also_while_it_runs(
+    site: Site, backend: Backend
+) -> None:
+    async with site.daemon() as daemon:
+        await daemon.ws_id()
+        site.files.events.write_bytes(WHOLE[:-1])
+        await (await backend.peer()).event(b'{"n":1}')
+        assert [record["n"] for record in await site.written(2)] == [0, 1]
+        assert await daemon.stop() == 0
+    assert site.files.torn() == []
+
+
+@pytest.mark.parametrize("change", ["moved", "cut"])
+async def test_no_record_of_the_journal_is_glued_or_lost_either(site: Site, backend: Backend, change: str) -> None:
+    async with site.daemon("--min-backoff", "10ms") as daemon:
+        await daemon.ws_id()
+        if change == "moved":
+            site.files.journal.rename(site.directory / "moved")
+        else:
+            os.truncate(site.files.journal, 10)
+        (await backend.greeted()).rst()
+        await daemon.ws_id()
+        assert await daemon.stop() == 0
+    lines = site.files.journal.read_bytes().splitlines()
+    assert lines[0].endswith(b"}") is (change == "moved")
+    assert {json.loads(line)["event"] for line in lines[-4:]} == {"lost", "connected", "gap", "stopped"}

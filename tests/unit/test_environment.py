@@ -103,6 +103,16 @@ def test_the_key_in_a_file_is_taken_without_its_newline(
     assert read(None).account(None, None if by_variable else str(path)).key == "sk-file"
 
 
+def test_a_key_that_comes_through_a_pipe_is_there_for_whoever_asks_again() -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"sk-pipe\n")
+    os.close(writing)
+    environment, place = read(None), f"/dev/fd/{reading}"
+    assert environment.account(None, place).key == "sk-pipe"
+    assert environment.file_key(place) == "sk-pipe"
+    os.close(reading)
+
+
 @pytest.mark.parametrize(
     ("content", "said"), [(None, "No such file"), (b"", "is empty"), (b" \n", "is empty"), (b"\xff", "it is not text")]
 )

@@ -78,9 +78,12 @@ def test_an_id_that_does_not_come_in_time_says_in_which_phase_the_listener_is(la
 # -- starting --
 
 
-def test_a_listener_that_runs_is_not_started_again(layout: Layout) -> None:
+def test_a_listener_that_runs_is_not_started_again_and_needs_no_key(layout: Layout) -> None:
+    def no_key() -> str:
+        raise ConfigurationError("no such file", fix="look for it")
+
     with connected(layout):
-        assert service.start(layout, ["--nonsense"], 0.0) == "conn-1="
+        assert service.start(layout, ["--nonsense"], 0.0, key=no_key) == "conn-1="
 
 
 def test_a_file_that_is_to_be_emptied_is_not_taken_from_a_listener_that_runs(layout: Layout) -> None:

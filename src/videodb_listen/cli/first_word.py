@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from videodb_listen.system import interrupts
 from videodb_listen.version import __version__
 
 if TYPE_CHECKING:
@@ -76,6 +77,15 @@ class FirstWordDecides(click.Group):
         ctx.meta[IMPLICIT] = len(words) == len(args)
         ctx.meta[WORDS] = words
         return super().parse_args(ctx, [name, *words])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """From now on Ctrl-C interrupts the command, which is loaded; `run` it ends until there is a listener."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if name != "run":
+            interrupts.be_raised()
+        return name, command, rest
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Commands, and the options of `run`, which stand in their place."""

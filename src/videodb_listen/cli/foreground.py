@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import threading
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -20,7 +21,7 @@ from videodb_listen.listener.announce import Outside
 from videodb_listen.listener.notify import Notifier
 from videodb_listen.paths import Layout
 from videodb_listen.settings import Settings
-from videodb_listen.system import descriptors
+from videodb_listen.system import descriptors, signals
 
 log = logging.getLogger(__name__)
 
@@ -60,15 +61,38 @@ def record(flags: Mapping[str, Any], directory: str | None, cwd: str | None, *, 
 def _run_daemon(api: Api, settings: Settings, layout: Layout, *, clear: bool, ready_fd: int | None) -> None:
     """Run the daemon to its end. Raises the ListenError that ended it; returns after a clean stop."""
     stdout = stdio.Stdout(settings.output.output)
-    outside = Outside(
-        stdout=stdout,
-        notifier=Notifier(environment.variables()),
-        on_connected=lambda ws_id: _tell(ready_fd, {"ws_id": ws_id}),
-    )
+
+    async def recording() -> None:
+        with _left_alone(ready_fd, stop := signals.Stop()) as connected:
+            outside = Outside(stdout, Notifier(environment.variables()), connected)
+            await daemon.run(api, settings, layout, outside, clear=clear, stop=stop)
+
     try:
-        _run_to_end(daemon.run(api, settings, layout, outside, clear=clear))
+        _run_to_end(recording())
     finally:
         stdout.close(FAREWELL_S)
+
+
+@contextlib.contextmanager
+def _left_alone(ready_fd: int | None, stop: signals.Stop) -> Iterator[Callable[[str], None]]:
+    """Ask to `stop` when whoever waits for the start leaves before it came; gives what tells them the connection id."""
+    loop = asyncio.get_running_loop()
+    with contextlib.ExitStack() as watching:
+
+        def left() -> None:
+            watching.close()
+            log.warning("whoever started this listener did not wait until it was connected")
+            stop.ask()
+
+        def connected(ws_id: str) -> None:
+            watching.close()
+            _tell(ready_fd, {"ws_id": ws_id})
+
+        if ready_fd is not None:
+            with contextlib.suppress(OSError):  # nothing that could be left
+                loop.add_reader(ready_fd, left)  # the end of a pipe that is written to wakes us when the other closes
+                watching.callback(loop.remove_reader, ready_fd)
+        yield connected
 
 
 def _run_to_end(main: Coroutine[Any, Any, None]) -> None:

@@ -13,10 +13,8 @@ import click
 from videodb_listen.cli.first_word import cli, meant
 from videodb_listen.environment import log_format
 from videodb_listen.errors import Bug, ListenError, Usage
+from videodb_listen.system.interrupts import INTERRUPTED
 from videodb_listen.text import visible
-
-ABORTED = 130
-"""128 + SIGINT, as shells count."""
 
 _ASKING = (click.Option(["--json", "as_json"], is_flag=True), click.Option(["--log-format"]))
 """What asks for failures as JSON, also of a command that has no such option."""
@@ -28,7 +26,7 @@ def main(args: Sequence[str] | None = None) -> None:
     try:
         status = cli.main(words, prog_name="videodb-listen", standalone_mode=False)
     except click.Abort:
-        status = ABORTED
+        status = INTERRUPTED
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115  # or Python complains once more while it exits
         status = 0

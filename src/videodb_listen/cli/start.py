@@ -30,4 +30,11 @@ def start(
     environ = environment.read(cwd)
     layout = environ.layout(chosen_directory(dir_argument, directory))
     timeout_s = environ.value("startup_timeout_s", options) or None
-    click.echo(f"WS_ID={service.start(layout, ctx.meta[WORDS], timeout_s, clear=options['clear'])}")
+    ws_id = service.start(
+        layout,
+        ctx.meta[WORDS],
+        timeout_s,
+        clear=options["clear"],
+        key=lambda: environ.file_key(options["api_key_file"]),
+    )
+    click.echo(f"WS_ID={ws_id}")

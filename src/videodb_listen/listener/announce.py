@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from videodb_listen.listener.notify import Notifier
-from videodb_listen.listener.stdio import Stdout
+from videodb_listen.listener.stdio import KEPT, Stdout
 from videodb_listen.units import format_duration
 
 log = logging.getLogger(__name__)
@@ -20,10 +20,11 @@ NOT_BOUND = "what was bound to %s (sessions, transcripts, indexes, alerts) no lo
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """A connection stands. `previous_ws_id` is that of the one before it, None for the first of a run."""
+    """A connection stands. `unbound_id` was lost with what was bound to it, None: nothing was. `first` of this run."""
 
     ws_id: str
-    previous_ws_id: str | None
+    unbound_id: str | None
+    first: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +74,11 @@ class Outside:
                 self.notifier.stopping(what.drain_s)
 
     def _connected(self, it: Connected) -> None:
-        if it.previous_ws_id is not None:
-            log.warning(NOT_BOUND, it.previous_ws_id, it.ws_id)
+        if it.unbound_id is not None:
+            log.warning(NOT_BOUND, it.unbound_id, it.ws_id, extra=KEPT)
         self.stdout.announce(it.ws_id)
         log.info("connected as %s", it.ws_id)
-        if it.previous_ws_id is None:
+        if it.first:
             self.notifier.ready(f"connected as {it.ws_id}")
             self.on_connected(it.ws_id)
         else:

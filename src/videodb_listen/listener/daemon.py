@@ -9,21 +9,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+import math
+import types
+from collections.abc import AsyncIterator, Awaitable, Generator
 from typing import Any
 
 from videodb_listen.api.http import Api
 from videodb_listen.api.websocket_url import EventsOf, request_websocket_url
 from videodb_listen.errors import Bug, ListenError, Unavailable
-from videodb_listen.line import encode_line
+from videodb_listen.line import LARGE_BYTES, encode_in_steps, encode_line
 from videodb_listen.listener.announce import Outside
 from videodb_listen.listener.directory import Owner, owned
 from videodb_listen.listener.publish import Publisher
-from videodb_listen.listener.reconnect import STABLE_AFTER_S, Lost, ReconnectPolicy
+from videodb_listen.listener.reconnect import Lost, ReconnectPolicy
 from videodb_listen.listener.sink import Sink
 from videodb_listen.listener.upkeep import Watch
 from videodb_listen.paths import Layout
-from videodb_listen.realtime import Connection, open_connection
+from videodb_listen.realtime import Connection, open_connection, time_limit
 from videodb_listen.settings import Settings
 from videodb_listen.system import signals
 from videodb_listen.system.clock import Clock
@@ -37,15 +39,19 @@ PROOF_AFTER_SLEEP_S = 5.0
 _NO_ROOM = "disk full, and no more lines fit into memory"
 
 
-async def run(api: Api, settings: Settings, layout: Layout, outside: Outside, *, clear: bool) -> None:
-    """Record until asked to stop. Returns after a clean stop; raises the ListenError that ended it otherwise.
+async def run(
+    api: Api, settings: Settings, layout: Layout, outside: Outside, *, clear: bool, stop: signals.Stop | None = None
+) -> None:
+    """Record until asked to stop, by a signal or by `stop`, None: by signals only.
+
+    Returns after a clean stop; raises the ListenError that ended it otherwise.
 
     The nesting is the order of the end: last flush and sync, state `stopped`, pid file removed, lock released.
     """
     with owned(layout) as owner:
         if owner.shared:
             log.warning("others can write to %s; a directory of your own is safer", layout.directory)
-        daemon = Daemon(api, settings, outside, clear=clear, owner=owner)
+        daemon = Daemon(api, settings, outside, clear=clear, owner=owner, stop=stop or signals.Stop())
         async with api, daemon.lifetime():
             await daemon.serve()
 
@@ -53,21 +59,29 @@ async def run(api: Api, settings: Settings, layout: Layout, outside: Outside, *,
 class Daemon:
     """One run. All methods run on the loop; what must not block it is handed to a thread by its owner."""
 
-    def __init__(self, api: Api, settings: Settings, outside: Outside, *, clear: bool, owner: Owner) -> None:
+    def __init__(
+        self, api: Api, settings: Settings, outside: Outside, *, clear: bool, owner: Owner, stop: signals.Stop
+    ) -> None:
         self._wanted = EventsOf(api, settings.link.collection)
         self._link = settings.link
         self._clear = clear
         self._outside = outside
         self._copy = outside.stdout.copy
         self._clock = Clock()
-        self._stop = signals.Stop()
+        self._stop = stop
+        self._connected_once = asyncio.Event()
         self._wake = asyncio.Event()  # the machine woke up: do not wait any longer
         self._policy = ReconnectPolicy(settings.link)
         self._connection: Connection | None = None
         self._proving: asyncio.Task[float | None] | None = None  # None: the machine never slept
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()  # ends the run when it is set
         self._publisher = Publisher(
-            settings.link, owner.layout, shared=owner.shared, started_s=self._clock.now(), wall=self._clock.wall
+            settings.link,
+            owner.layout,
+            shared=owner.shared,
+            started_s=self._clock.now(),
+            wall=self._clock.wall,
+            anew=clear,
         )
         self._sink = self._new_sink(settings, owner)
         self._watch = Watch(
@@ -82,6 +96,7 @@ class Daemon:
             shared=owner.shared,
             now=self._clock.now,
             on_trouble=self._publisher.disk_trouble,
+            on_repaired=self._repaired,
             on_full=self._hang_up,
             on_failure=self._fail,
         )
@@ -98,8 +113,7 @@ class Daemon:
             self._publisher.open()
             watching = self._watch.start()
             try:
-                if repaired := self._sink.open(held=self._clear):
-                    self._outside.announce(self._publisher.repaired(repaired, self._clock.now()))
+                await self._sink.open(held=self._clear)
                 self._publisher.tick(self._sink.progress, self._outside.stdout.dropped)  # says where the run begins
                 try:
                     yield
@@ -118,14 +132,14 @@ class Daemon:
 
     async def serve(self) -> None:
         """Connect, read, reconnect, until a signal or a failure that nothing mends."""
-        if self._link.startup_timeout_s:
-            asyncio.get_running_loop().call_later(self._link.startup_timeout_s, self._startup_expired)
+        starting = asyncio.create_task(self._connect_in_time())
         retrying = self._policy.retrying(pause=self._pause, announce=self._retrying)
         serving: asyncio.Task[None] = asyncio.create_task(retrying(self._attempt))
         stopping = asyncio.create_task(self._stop.requested.wait())
         endings: list[asyncio.Future[Any]] = [serving, stopping, self._failure]
         await asyncio.wait(endings, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
+        starting.cancel()
         if not serving.done():
             self._stopping()
             if self._connection is not None and not self._failure.done():
@@ -147,15 +161,21 @@ class Daemon:
         if self._stop.requested.is_set():
             return
         self._publisher.lost(connection.connection_id, ended, self._clock.now())
-        useful = self._sink.events > events_before or self._loop_s() - connected_s >= STABLE_AFTER_S
-        raise Lost(ended.reason, stable=useful and ended.refused is None)
+        raise Lost(
+            ended.reason,
+            lived_s=self._loop_s() - connected_s,
+            delivered=self._sink.events > events_before,
+            refused=ended.refused is not None,
+        )
 
     def _connected(self, connection: Connection) -> None:
         self._connection = connection
         self._policy.connected()
-        if self._clear and not self._publisher.ever_connected:
+        if self._clear and not self._connected_once.is_set():
             self._sink.clear()
-        self._outside.announce(self._publisher.connected(connection.connection_id, self._clock.now()))
+        self._connected_once.set()
+        connected = self._publisher.connected(connection.connection_id, connection.hello, self._clock.now())
+        self._outside.announce(connected)
 
     def _retrying(self, failure: ListenError, delay_s: float) -> None:
         self._outside.announce(self._publisher.retrying(failure, delay_s))
@@ -165,9 +185,23 @@ class Daemon:
         self._watch.look_at_files()
         self._outside.announce(self._publisher.stopping())
 
-    def _deliver(self, frame: bytes) -> None:
+    def _deliver(self, frame: bytes) -> Awaitable[None] | None:
         self._publisher.received_s = now_s = self._clock.now()
-        line = encode_line(frame, now_s)
+        if len(frame) > LARGE_BYTES:
+            return self._deliver_large(frame, now_s)
+        self._take(encode_line(frame, now_s))
+        return None
+
+    async def _deliver_large(self, frame: bytes, now_s: float) -> None:
+        """In steps, so that signals and pings need not wait."""
+        try:
+            line = await _in_turns(encode_in_steps(frame, now_s))
+        except asyncio.CancelledError:
+            self._take(encode_line(frame, now_s))  # a frame that came is a line
+            raise
+        self._take(line)
+
+    def _take(self, line: bytes) -> None:
         self._sink.append(line)
         self._copy(line)
         if self._connection is None and not self._sink.room.is_set():
@@ -179,13 +213,7 @@ class Daemon:
     async def _drain(self, connection: Connection) -> None:
         """Send Close while reading goes on; a second signal, or `drain_s`, cuts it."""
         before = self._sink.events
-        closing = asyncio.create_task(connection.close())
-        hurried = asyncio.create_task(self._stop.hurried.wait())
-        await asyncio.wait([closing, hurried], return_when=asyncio.FIRST_COMPLETED)
-        hurried.cancel()
-        if not closing.done():
-            connection.cut("a second signal")
-        if not await closing:
+        if not await connection.close(self._stop.hurried):
             log.warning(
                 "the drain was cut (--drain is %s, and a second signal cuts it sooner) before the server answered our "
                 "Close; the %d events that came meanwhile are written, later ones were not waited for",
@@ -199,10 +227,17 @@ class Daemon:
             async with asyncio.timeout(seconds):
                 await self._wake.wait()
 
-    def _startup_expired(self) -> None:
-        if not self._publisher.ever_connected:
+    async def _connect_in_time(self) -> None:
+        """Fail unless a connection stands within `startup_timeout_s`."""
+        try:
+            async with time_limit(self._link.startup_timeout_s or math.inf):
+                await self._connected_once.wait()
+        except TimeoutError:
             last = f", the last failure: {self._publisher.failure}" if self._publisher.failure else ""
             self._fail(Unavailable(f"not connected within {format_duration(self._link.startup_timeout_s)}{last}"))
+
+    def _repaired(self, how: str) -> None:
+        self._outside.announce(self._publisher.repaired(how, self._clock.now()))
 
     def _hang_up(self) -> None:
         if self._connection is not None:
@@ -221,6 +256,12 @@ class Daemon:
     @staticmethod
     def _loop_s() -> float:
         return asyncio.get_running_loop().time()
+
+
+@types.coroutine
+def _in_turns(steps: Generator[None, None, bytes]) -> Generator[None, None, bytes]:
+    """What `steps` return; the loop turns between them."""
+    return (yield from steps)
 
 
 def _say_unexpected(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

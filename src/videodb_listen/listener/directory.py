@@ -70,7 +70,7 @@ def _acquired(layout: Layout) -> tuple[bool, int]:
     shared = prepare(layout)
     descriptor = files.open_private(layout.lock, os.O_RDWR, shared=shared)
     try:
-        with files.explained(layout.lock):
+        with files.explained(layout.lock, "cannot be locked", fix="choose a directory on a file system with flock(2)"):
             if not locks.take(descriptor):
                 raise _busy(layout)
     except BaseException:

@@ -3,7 +3,7 @@
 A name and an open file are two things. People and log rotation rename, delete and replace what has our name, while we
 hold a descriptor. So there are three ways to another inode, and each of them ends with `_use`:
 
-- `open`, once: what a crash left in the file is repaired first.
+- `open`, once.
 - `rotate_if_due`: we rename the file ourselves, only while its name is ours, and make a new one.
 - `reopen`: somebody else took the name. What we wrote since it was last seen to be ours is still in the old file, for
   whoever renamed it. If it has no name left it is *unlinked*: it goes with its descriptor, so its bytes are read back,
@@ -12,12 +12,15 @@ hold a descriptor. So there are three ways to another inode, and each of them en
 The old file is given up in the background: synced, closed, and after a rotation its predecessors tidied, while its
 successor already takes lines. A failed sync of it counts like one of the file in use.
 
-The descriptor is O_APPEND: whatever others do to the file, nothing of theirs is overwritten.
+The descriptor is O_APPEND: whatever others do to the file, nothing of theirs is overwritten. And nothing is appended to
+what they left there, be it in a file that is new to us or in one whose length they changed, before that is known to
+end with a whole line: `is_as_left`, else `take_over`, else `mend`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import os
 from collections.abc import Callable
@@ -29,8 +32,8 @@ from videodb_listen.listener.sync import Syncer
 from videodb_listen.paths import Layout
 from videodb_listen.settings import Disk, Rotation
 from videodb_listen.system.clock import Reminder
-from videodb_listen.system.descriptors import is_named
-from videodb_listen.system.files import explained, open_private, sync_directory
+from videodb_listen.system.descriptors import is_named, is_unlinked
+from videodb_listen.system.files import ends_line, explained, open_private, sync_directory, write_some
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +56,8 @@ class EventsFile:
     ) -> None:
         self.run_after: str | None = None  # the newest generation when we began; None: there was none
         self.run_from = 0  # where in the file behind it we began, in bytes: from there on stamps never decrease
-        self.size = 0  # bytes, as far as we know: others may truncate
+        self.size = 0  # bytes, as we left it: others may truncate and append
+        self._is_ours = False  # what it ends with: a whole line, or one of ours whose rest is to follow
         self._layout = layout
         self._disk = disk
         self._shared = shared
@@ -75,9 +79,9 @@ class EventsFile:
     @property
     def is_unlinked(self) -> bool:
         """Whether the open file has no name left at all: what is in it is gone with its descriptor."""
-        return os.fstat(self._descriptor).st_nlink == 0
+        return is_unlinked(self._descriptor)
 
-    def open(self) -> str | None:
+    async def open(self) -> str | None:
         """Open the file; says how a torn tail was repaired, None when it was whole.
 
         Raises DirectoryUnusable when the file cannot be opened, repaired or trusted.
@@ -86,44 +90,64 @@ class EventsFile:
         try:
             with explained(self._layout.events, "cannot be made ready", fix="make room or choose another directory"):
                 sync_directory(self._layout.directory)
-                repaired = repair_tail(self._descriptor, self._layout, shared=self._shared, now_s=self._now())
+                repaired = await self.mend()
         except DirectoryUnusable:
             os.close(self._descriptor)
             raise
-        self._use(self._descriptor)
         self.run_after, self.run_from = self._generations.newest(), self.size
+        return repaired
+
+    def is_as_left(self) -> bool:
+        """Whether the file is as long as we left it, and so ends as we left it. `size` is what it has now."""
+        if (size := os.fstat(self._descriptor).st_size) != self.size:
+            self.size, self._is_ours = size, False
+            self.run_from = min(self.run_from, size)
+        return self._is_ours
+
+    def take_over(self) -> bool:
+        """Go on behind what others left there, if that is whole lines; whether it is."""
+        self._is_ours = ends_line(self._descriptor)
+        return self._is_ours
+
+    async def mend(self) -> str | None:
+        """Have the file end with a whole line; says how, None when it did. Raises OSError and DirectoryUnusable.
+
+        In a thread: there may be much to copy. Nothing else is to be done to the file meanwhile.
+        """
+        repair = functools.partial(repair_tail, self._descriptor, self._layout, shared=self._shared, now_s=self._now())
+        once = functools.cache(repair)  # where no thread can be started the work stays queued, and may come late
+        try:
+            repaired = await asyncio.get_running_loop().run_in_executor(None, once)
+        except RuntimeError:
+            repaired = once()
+        self.size, self._is_ours = os.fstat(self._descriptor).st_size, True
         return repaired
 
     def write(self, data: bytes) -> int:
         """Append as much of `data` as the disk takes; its length. Raises OSError when it takes nothing."""
-        written = os.write(self._descriptor, data)
+        written = write_some(self._descriptor, data)
         self.size += written
         self._syncer.wrote()
         return written
 
-    def was_truncated(self) -> bool:
-        """Whether the file is shorter than we left it: somebody truncated it. `size` is what it has now."""
-        expected, self.size = self.size, os.fstat(self._descriptor).st_size
-        return self.size < expected
-
     def empty(self) -> None:
         """Truncate in place: the same inode, `tail -f` goes on. Raises OSError."""
         os.ftruncate(self._descriptor, 0)
-        self.size = self.run_from = 0
+        self.size, self.run_from, self._is_ours = 0, 0, True
 
     def is_named(self) -> bool:
         """Whether our name still belongs to the open file; False when it was renamed, replaced or deleted."""
-        named = bool(is_named(self._descriptor, self._layout.events))
-        if named:
-            self.size = os.fstat(self._descriptor).st_size
-        return named
+        return bool(is_named(self._descriptor, self._layout.events))
 
     def reopen(self, seen_to: int) -> bytes | None:
         """Go on in whatever file has our name now, creating it where there is none; None when that is impossible.
 
         Returns what has to be written once more: what an unlinked file holds behind the offset `seen_to`, where its
-        name was last seen. Nobody else has that, unless the file was copied since, before it was deleted.
+        name was last seen. Nobody else has that, unless the file was copied since, before it was deleted. Raises
+        OSError when it cannot be read back.
         """
+        left = self.size - seen_to if self.is_unlinked else 0
+        unlinked = os.pread(self._descriptor, left, seen_to) if left > 0 else b""
         try:
             descriptor = self._opened(keep_mode=True)
         except DirectoryUnusable as exc:
@@ -131,9 +155,6 @@ class EventsFile:
                 log.warning("%s; recording goes on in the file that was open", exc.message)
             return None
         self._reopen_fails.over()
-        status = os.fstat(self._descriptor)
-        left = max(0, status.st_size - seen_to) if status.st_nlink == 0 else 0
-        unlinked = os.pread(self._descriptor, left, seen_to)
         self._retire(tidy=False)
         self._use(descriptor)
         return unlinked
@@ -175,8 +196,8 @@ class EventsFile:
 
     def _use(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._syncer = Syncer(descriptor, self._disk, self._on_failure)
-        self.size = os.fstat(descriptor).st_size
+        self._syncer = Syncer(descriptor, self._layout.directory, self._disk, self._on_failure)
+        self.size, self._is_ours = os.fstat(descriptor).st_size, False
 
     def _retire(self, *, tidy: bool) -> None:
         task = asyncio.get_running_loop().create_task(self._finish(self._descriptor, self._syncer, tidy=tidy))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from videodb_listen.errors import DirectoryUnusable
 from videodb_listen.system.descriptors import STDERR, STDOUT, is_named, is_opened_with
-from videodb_listen.system.files import open_private, write_all
+from videodb_listen.system.files import newest_lines, open_private, write_all
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class OwnLog:
             with contextlib.suppress(OSError):
                 status = os.fstat(number)
                 if status.st_size > self._limit_bytes and (not status.st_nlink or is_named(number, self._path)):
-                    _keep_newest(number, status.st_size, self._limit_bytes // 2)
+                    _keep(number, newest_lines(number, self._limit_bytes // 2))
 
     def reopen(self) -> None:
         """Write on to whatever file has the log's name now. For log rotation."""
@@ -69,8 +69,7 @@ def _is_ours(number: int, path: Path) -> bool:
         return False
 
 
-def _keep_newest(number: int, size: int, wanted: int) -> None:
-    """Cut the file of descriptor `number` to whole lines of its newest `wanted` bytes, in place."""
-    newer = os.pread(number, wanted, size - wanted)
+def _keep(number: int, newest: bytes) -> None:
+    """Cut the file of descriptor `number` to these lines, in place."""
     os.ftruncate(number, 0)
-    write_all(number, newer[newer.find(b"\n") + 1 :])
+    write_all(number, newest)

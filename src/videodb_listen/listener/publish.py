@@ -23,11 +23,13 @@ from pathlib import Path
 import orjson
 
 from videodb_listen.errors import ListenError
+from videodb_listen.line import encode_line
 from videodb_listen.listener.announce import NOT_BOUND, Connected, Repaired, Retrying, Stopping
 from videodb_listen.listener.journal import Journal, encodable
+from videodb_listen.listener.predecessor import Blind, Predecessor
 from videodb_listen.listener.sink import Progress
 from videodb_listen.paths import Layout
-from videodb_listen.presence import State
+from videodb_listen.presence import State, read_state
 from videodb_listen.realtime import Ended
 from videodb_listen.settings import Link
 from videodb_listen.system.clock import Reminder
@@ -42,6 +44,7 @@ class Publisher:
 
     The times that it is given stand still while the machine's clock, which was set back, catches up. By them nobody
     else could tell how old a proof of life is: `wall` is that clock itself.
+    `anew`: the recording begins with this run, and a planned stop before it is no gap in it.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class Publisher:
         shared: bool,
         started_s: float,
         wall: Callable[[], float],
+        anew: bool = False,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.received_s = 0.0  # when the last frame was read; 0: none was
@@ -59,7 +63,8 @@ class Publisher:
         self._link = link
         self._wall = wall
         self._layout = layout
-        self._lost_id: str | None = None  # None: no connection has been lost yet
+        self._anew = anew
+        self._blind: Blind | None = None  # None: a connection stands, or none ever stood
         self._proof_s = 0.0  # when the connection was last known to live
         self._trouble: str | None = None  # why lines wait for the disk; None: they do not
         self._journal = Journal(layout.journal, shared=shared)
@@ -73,38 +78,50 @@ class Publisher:
             stale_after_s=link.stale_after_s,
         )
 
-    @property
-    def ever_connected(self) -> bool:
-        """Whether any connection has stood in this run."""
-        return self._state.connects > 0
-
     def open(self) -> None:
         """Publish the pid and remove the id that a crash left. Raises DirectoryUnusable when that cannot be done."""
         with explained(self._layout.directory):
             self._put(self._layout.ws_id, None)  # first of all: with the lock held, an id means a connection
             self._journal.open()
             try:
+                self._look_back()
                 self._put(self._layout.pid, self._pid())
                 self._put(self._layout.state, self._content())
             except OSError:
                 self._journal.close()
                 raise
 
+    def _look_back(self) -> None:
+        """Take over from the run before ours: since when nobody listens, and that it crashed."""
+        state = read_state(self._layout)
+        before = Predecessor.of(self._journal.newest(), state)
+        if before.crashed or not self._anew:
+            self._blind = before.blind
+        if before.crashed:
+            id, proof_s = (self._blind.ws_id, self._blind.since_s) if self._blind else (None, None)
+            pid, now_s = state.pid if state else None, self._state.started_unix_ts or 0.0
+            self._journal.record("crashed", now_s, id, previous_pid=pid, last_proof_unix_ts=proof_s)
+            with self._surviving(self._layout.journal):
+                self._journal.write()  # before the state of that run is replaced
+
     # -- transitions --
 
-    def connected(self, ws_id: str, now_s: float) -> Connected:
-        """The hello came."""
-        state, lost_id = self._state, self._lost_id
+    def connected(self, ws_id: str, hello: bytes, now_s: float) -> Connected:
+        """The `hello` came, a frame."""
+        state, blind = self._state, self._blind
         state.phase, state.ws_id, state.connected_unix_ts = "connected", ws_id, round(now_s, 3)
         state.connects += 1
-        self._journal.record("connected", now_s, ws_id, previous_ws_id=lost_id)
-        if lost_id is not None:
+        previous_id = blind.ws_id if blind else None
+        said = orjson.Fragment(encode_line(hello, now_s).rstrip())
+        self._journal.record("connected", now_s, ws_id, previous_ws_id=previous_id, hello=said)
+        if blind is not None:
             state.gaps += 1
-            self._record_gap(lost_id, ws_id, now_s)
+            self._record_gap(blind, ws_id, now_s)
         self._proven(now_s)
-        self.failure = None
+        self.failure, self._blind = None, None
         self.flush()
-        return Connected(ws_id, previous_ws_id=lost_id)
+        unbound_id = None if blind is None or blind.why == "stopped" else previous_id
+        return Connected(ws_id, unbound_id, first=state.connects == 1)
 
     def pong(self, latency_s: float, now_s: float) -> None:
         """A ping was answered after `latency_s`. Published within a second."""
@@ -114,8 +131,7 @@ class Publisher:
 
     def lost(self, ws_id: str, ended: Ended, now_s: float) -> None:
         """The connection `ws_id` has ended, and not because we wanted it to."""
-        self._lost_id = ws_id
-        self._proof_s = max(self._proof_s, self.received_s)
+        self._blind = Blind(max(self._proof_s, self.received_s), ws_id, "lost")
         self._state.phase, self._state.ws_id = "reconnecting", None
         if ended.refused is not None:
             limit_bytes = self._link.max_frame_bytes
@@ -142,7 +158,7 @@ class Publisher:
         """The machine's clock jumped by `step_s`, and with it the age of what it had proven."""
         if self._state.proven_unix_ts is not None:
             self._state.proven_unix_ts += step_s
-        self._journal.record("clock", now_s, self._state.ws_id, step_s=round(step_s, 3))
+        self._journal.record("clock", now_s, self._state.ws_id, step_s=step_s)
         self.flush()
 
     def stopping(self) -> Stopping | None:
@@ -158,7 +174,10 @@ class Publisher:
         self.failure, self._trouble = failure.message if failure else None, None
         self._count(progress, dropped)
         self._state.phase = "stopped"
-        self._journal.record("stopped", now_s, None, reason=self.failure, events=progress.events)
+        proof_s = self._blind.since_s if self._blind else now_s if self._state.connects else None
+        self._journal.record(
+            "stopped", now_s, None, reason=self.failure, events=progress.events, last_proof_unix_ts=proof_s
+        )
         self.flush()
         if not self._released:
             with contextlib.suppress(OSError):
@@ -244,14 +263,15 @@ class Publisher:
         state.run_after, state.run_from = progress.run_after, progress.run_from
         state.dropped_previews = dropped
 
-    def _record_gap(self, old_id: str, new_id: str, now_s: float) -> None:
+    def _record_gap(self, blind: Blind, new_id: str, now_s: float) -> None:
         self._journal.record(
             "gap",
             now_s,
             new_id,
-            from_unix_ts=round(self._proof_s, 3),
-            to_unix_ts=round(now_s, 3),
-            old_ws_id=old_id,
+            from_unix_ts=min(blind.since_s, now_s),  # the clock may have been set back between two runs
+            to_unix_ts=now_s,
+            old_ws_id=blind.ws_id,
             new_ws_id=new_id,
-            warning=NOT_BOUND % (old_id, new_id),
+            reason=blind.why,
+            warning=NOT_BOUND % (blind.ws_id, new_id) if blind.ws_id else None,
         )

@@ -1,7 +1,8 @@
 """When to try again. The only importer of tenacity.
 
 How a connection ended says nothing about the next try, how long it lived does: the delays grow with every failure in a
-row, a clean close included, and start over only after a connection that was stable.
+row, a clean close included, and start over only after a connection that was stable. One that delivered something is
+taken for stable, but not the same again and again.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from videodb_listen.settings import Link
 STABLE_AFTER_S = 30.0
 """A connection that lived this long after its hello was good, even if no event came."""
 
+MAX_BRIEF = 10
+"""So many connections in a row that delivered something and ended before STABLE_AFTER_S are a pattern, and no luck."""
+
 MIN_DELAY_S = 0.25
 """Floor of every delay: a server that closes at once must not be dialled in a loop."""
 
@@ -28,11 +32,13 @@ REJECTED_FOR_S = 600.0
 
 
 class Lost(Unavailable):
-    """A connection that stood has ended. `stable`: the series of delays starts over."""
+    """A connection that stood for `lived_s` has ended. `delivered`: an event came; `refused`: a frame was too large."""
 
-    def __init__(self, reason: str, *, stable: bool) -> None:
+    def __init__(self, reason: str, *, lived_s: float, delivered: bool, refused: bool = False) -> None:
         super().__init__(f"the connection was lost: {reason}")
-        self.stable = stable
+        self.lived_s = lived_s
+        self.delivered = delivered
+        self.refused = refused
 
 
 class ReconnectPolicy:
@@ -43,6 +49,7 @@ class ReconnectPolicy:
         self._monotonic = monotonic
         self._established = False
         self._attempts_before = 0  # failures that --max-retries does not count: those before the first connection
+        self._brief = 0  # connections in a row that delivered something and ended soon
         self._rejected_at_s: float | None = None  # the first rejection in a row; None: the last answer was none
         self._longest_s = max(link.max_backoff_s, MIN_DELAY_S)
         self._jitter = wait_random_exponential(
@@ -78,7 +85,7 @@ class ReconnectPolicy:
 
     def _passes(self, failure: BaseException) -> bool:
         """Whether `failure` may pass by itself."""
-        if isinstance(failure, Unavailable):
+        if isinstance(failure, Unavailable | MemoryError):
             self._rejected_at_s = None
             return True
         if not isinstance(failure, CredentialsRejected | ConfigurationError) or not self._established:
@@ -92,8 +99,16 @@ class ReconnectPolicy:
         failure = _failure(call)
         if not self._established:
             self._attempts_before = call.attempt_number
-        if isinstance(failure, Lost) and failure.stable:
+        if isinstance(failure, Lost) and self._was_stable(failure):
             call.attempt_number, self._attempts_before = 1, 0
+
+    def _was_stable(self, lost: Lost) -> bool:
+        """Whether the series of delays starts over."""
+        if lost.lived_s >= STABLE_AFTER_S:
+            self._brief = 0
+        elif lost.delivered:
+            self._brief += 1
+        return not lost.refused and (lost.lived_s >= STABLE_AFTER_S or (lost.delivered and self._brief <= MAX_BRIEF))
 
     def _delay_s(self, call: RetryCallState) -> float:
         failure = _failure(call)
@@ -116,5 +131,7 @@ class ReconnectPolicy:
 
 def _failure(call: RetryCallState) -> ListenError:
     failure = call.outcome.exception() if call.outcome else None
+    if isinstance(failure, MemoryError):
+        return Unavailable("out of memory", fix="free memory, or see --max-frame-size")
     assert isinstance(failure, ListenError)  # everything else was not retried
     return failure

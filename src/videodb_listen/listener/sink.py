@@ -19,10 +19,11 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import os
 from collections.abc import Callable
 from typing import NamedTuple
 
-from videodb_listen.errors import SinkError
+from videodb_listen.errors import DirectoryUnusable, SinkError
 from videodb_listen.listener.events_file import EventsFile
 from videodb_listen.paths import Layout
 from videodb_listen.settings import Disk, Rotation
@@ -34,7 +35,7 @@ log = logging.getLogger(__name__)
 RETRY_S = 0.5
 """Between tries while the disk refuses: soon enough to be unnoticed, rare enough to cost nothing."""
 
-_PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EAGAIN})
+_PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EAGAIN, errno.ENOMEM})
 
 
 class Progress(NamedTuple):
@@ -50,8 +51,8 @@ class Sink:
     """Appends lines to `videodb_events.jsonl`. `events` and `bytes` count what was appended in this run.
 
     `on_trouble` gets what keeps lines from the disk, and None when that has passed. `on_failure` gets the SinkError
-    that ends the recording. `on_full` is called when more than `memory_limit_bytes`
-    wait for the disk: the daemon hangs up then, and comes back when `room` is set.
+    that ends the recording. `on_full` is called when more than `memory_limit_bytes` wait for the disk: the daemon hangs
+    up then, and comes back when `room` is set. `on_repaired` gets how a torn tail was mended.
     """
 
     def __init__(
@@ -65,23 +66,23 @@ class Sink:
         on_full: Callable[[], None],
         on_failure: Callable[[SinkError], None],
         on_trouble: Callable[[str | None], None] = lambda _: None,
+        on_repaired: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.events = self.bytes = 0
         self.room = asyncio.Event()
         self.room.set()
         self._path = layout.events
         self._memory_limit_bytes = disk.memory_limit_bytes
-        self._on_trouble = on_trouble
-        self._on_full = on_full
-        self._on_failure = on_failure
+        self._on_trouble, self._on_repaired = on_trouble, on_repaired
+        self._on_full, self._on_failure = on_full, on_failure
         self._loop = asyncio.get_running_loop()
         self._file = EventsFile(layout, disk, rotation, shared=shared, now=now, on_failure=self._sync_failed)
         self._partial = b""  # of the line that the last write ended in; its rest is the first that waits
         self._seen_to = 0  # how far whole lines reached when the name was last seen to be ours, in bytes
-        self._waiting: list[bytes] = []
-        self._waiting_bytes = 0
+        self._waiting, self._waiting_bytes = list[bytes](), 0
         self._open = self._held = self._reopen_due = False
         self._next_flush: asyncio.Handle | None = None
+        self._mending: asyncio.Task[None] | None = None  # None: nothing has to be mended now
         self._broken: SinkError | None = None  # what ended the recording; None: nothing did
         self._full, self._moved = Reminder(), Reminder()
 
@@ -90,15 +91,16 @@ class Sink:
         """How far the recording has come."""
         return Progress(self.events, self.bytes, self._file.run_after, self._file.run_from)
 
-    def open(self, *, held: bool) -> str | None:
-        """Open the file; says how a torn tail was repaired, None when it was whole.
+    async def open(self, *, held: bool) -> None:
+        """Open the file, and mend a torn tail.
 
         `held`: lines wait until `clear` is called, so that a start that fails destroys nothing.
         Raises DirectoryUnusable when the file cannot be opened, repaired or trusted.
         """
-        repaired = self._file.open()
+        repaired = await self._file.open()
         self._open, self._held, self._seen_to = True, held, self._file.size
-        return repaired
+        if repaired:
+            self._on_repaired(repaired)
 
     def append(self, line: bytes) -> None:
         """Take one whole line; it is written in this turn of the loop, with those that came together with it."""
@@ -108,7 +110,7 @@ class Sink:
         self._waiting_bytes += len(line)
         if self._next_flush is None:
             self._next_flush = self._loop.call_soon(self.flush)
-        elif self._waiting_bytes > self._memory_limit_bytes and self.room.is_set():
+        if self._waiting_bytes > self._memory_limit_bytes and self.room.is_set():
             self._overflow()
 
     def clear(self) -> None:
@@ -128,10 +130,16 @@ class Sink:
     def flush(self) -> None:
         """Write everything that waits, as far as the disk takes it."""
         self._unschedule()
-        if self._held or self._broken or not self._waiting:
+        if self._held or self._broken or self._mending or not self._waiting:
             return
         try:
+            if not self._can_follow():
+                self._mending = self._loop.create_task(self._mend())
+                return
             self._write()
+        except MemoryError:
+            self._refused(OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)))
+            return
         except OSError as exc:
             self._refused(exc)
             return
@@ -153,16 +161,19 @@ class Sink:
             return  # it will be opened under that name
         self._reopen_due = False
         self.flush()
-        if self._partial and not self._file.is_unlinked:
+        if self._mending or (self._partial and not self._file.is_unlinked):
             self._reopen_due = True
             return
-        unlinked = self._file.reopen(self._seen_to)
+        try:
+            unlinked = self._file.reopen(self._seen_to)
+        except OSError as exc:
+            self._fail("reading back", exc)
+            return
         if unlinked is None:
             return
         self._partial, self._seen_to = b"", self._file.size
-        if unlinked:
-            self._wait_first(unlinked)
-            self.flush()
+        self._wait_first(unlinked)
+        self.flush()
 
     def follow_name(self) -> None:
         """Notice that our name belongs to another file, or to none, and go on there."""
@@ -183,6 +194,8 @@ class Sink:
         if self._open and self._file.is_unlinked:
             self.reopen()
         self.flush()
+        if self._mending:
+            await self._mending
         self._unschedule()
         unlinked = self._open and self._file.is_unlinked
         self._open = False
@@ -201,10 +214,31 @@ class Sink:
                 fix="mend the directory, then start again",
             )
 
+    def _can_follow(self) -> bool:
+        """Whether a line can be appended: the file is as we left it, or what others made of it ends with a line."""
+        if self._file.is_as_left():
+            return True
+        self._seen_to = min(self._seen_to, self._file.size)
+        self._wait_first(self._partial)
+        self._partial = b""
+        return self._file.take_over()
+
+    async def _mend(self) -> None:
+        try:
+            repaired = await self._file.mend()
+        except OSError as exc:
+            self._mending = None
+            self._refused(exc)
+        except DirectoryUnusable as exc:
+            self._mending = None
+            self._give_up(SinkError(f"{self._path} cannot be mended: {exc.message}", fix=exc.fix))
+        else:
+            self._mending = None
+            if repaired:
+                self._on_repaired(repaired)
+            self.flush()
+
     def _write(self) -> None:
-        if self._partial and self._file.was_truncated():
-            self._wait_first(self._partial)
-            self._partial = b""
         while self._waiting:
             data = self._waiting[0] if len(self._waiting) == 1 else b"".join(self._waiting)
             self._waiting = [data]  # joined once, however often the disk refuses it
@@ -219,13 +253,14 @@ class Sink:
 
     def _wait_first(self, data: bytes) -> None:
         """Have `data` written once more, before all that waits."""
-        self._waiting.insert(0, data)
-        self._waiting_bytes += len(data)
+        if data:
+            self._waiting.insert(0, data)
+            self._waiting_bytes += len(data)
 
     def _is_named(self) -> bool:
         """Whether our name still belongs to the open file; it is seen so now."""
         if named := self._file.is_named():
-            self._seen_to = max(0, self._file.size - len(self._partial))
+            self._seen_to = self._file.size - len(self._partial)
         return named
 
     def _overflow(self) -> None:
@@ -258,10 +293,16 @@ class Sink:
 
     def _fail(self, what: str, exc: OSError) -> SinkError:
         """Give up: what an I/O error left on the disk cannot be known, except up to the last good sync."""
-        if self._broken is None:
-            self._broken = SinkError(
+        return self._give_up(
+            SinkError(
                 f"{what} of {self._path} failed: {exc.strerror}; it was last synced up to byte {self._file.synced_to}",
                 fix="check the disk, then start again",
             )
-            self._on_failure(self._broken)
+        )
+
+    def _give_up(self, failure: SinkError) -> SinkError:
+        """End the recording with `failure`, or with what ended it already: that is what it returns."""
+        if self._broken is None:
+            self._broken = failure
+            self._on_failure(failure)
         return self._broken

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import math
 from collections.abc import Callable
@@ -97,10 +98,11 @@ class Watch:
             for _ in range(beats):
                 await asyncio.sleep(TICK_S / beats)
                 notifier.alive()
-            self._look_at_clock()
-            self.look_at_files()
-            self._publisher.tick(self._sink.progress, self._outside.stdout.dropped)
-            self._log.bound()
+            with contextlib.suppress(MemoryError):  # the next look may find some
+                self._look_at_clock()
+                self.look_at_files()
+                self._publisher.tick(self._sink.progress, self._outside.stdout.dropped)
+                self._log.bound()
 
     def _look_at_clock(self) -> None:
         step_s = self._clock.step()

@@ -29,7 +29,7 @@ from websockets.protocol import State
 
 from videodb_listen.errors import PROXY_FIX, TLS_FIX, ConfigurationError, Unavailable
 from videodb_listen.line import hello_id
-from videodb_listen.realtime.connection import Connection, Ended
+from videodb_listen.realtime.connection import Connection, Deliver, Ended, time_limit
 from videodb_listen.settings import Link
 from videodb_listen.text import Secrets, one_line, visible
 from videodb_listen.units import format_duration, parse_retry_after
@@ -56,8 +56,9 @@ _SILENT.disabled = True
 class WebsocketsConnection:
     """A `Connection`; what its methods promise is said there."""
 
-    def __init__(self, socket: ClientConnection, connection_id: str, link: Link, secrets: Secrets) -> None:
+    def __init__(self, socket: _Socket, connection_id: str, hello: bytes, link: Link, secrets: Secrets) -> None:
         self.connection_id = connection_id
+        self.hello = hello
         self._secrets = secrets
         self._socket = socket
         self._link = link
@@ -67,40 +68,43 @@ class WebsocketsConnection:
     def __repr__(self) -> str:
         return f"<Connection {self.connection_id} {self._socket.state.name}>"
 
-    async def read(self, deliver: Callable[[bytes], None], on_pong: Callable[[float], None]) -> Ended:
+    async def read(self, deliver: Deliver, on_pong: Callable[[float], None]) -> Ended:
         """Deliver until the end; `deliver` is called once a frame, on the path of every event."""
         beside = [asyncio.create_task(self._keepalive(on_pong)), asyncio.create_task(self._watch())]
         receive = self._socket.recv
         try:
             while True:
-                deliver(await receive(decode=False))
+                if (rest := deliver(await receive(decode=False))) is not None:
+                    with self._socket.busy():
+                        await rest
         except ConnectionClosed as exc:
             return self._ended(exc)
+        except MemoryError:
+            return Ended("out of memory", refused="a frame for which there is not enough memory")
         finally:
             for task in beside:
                 task.cancel()
 
     async def prove(self, timeout_s: float) -> float | None:
-        """Ping, and cut a connection that does not answer."""
+        """Ping, and cut a connection that stays silent."""
         with contextlib.suppress(ConnectionClosed):
             try:
-                async with asyncio.timeout(timeout_s):
+                async with time_limit(timeout_s, self._socket.heard, silence=True):
                     return await (await self._socket.ping())
             except TimeoutError:
                 if not self._closing:
                     self.cut(f"no pong within {format_duration(timeout_s)}")
         return None
 
-    async def close(self) -> bool:
-        """Send Close, and wait `drain_s` for the answer."""
+    async def close(self, hurried: asyncio.Event | None = None) -> bool:
+        """Send Close, and wait for the answer."""
         self._closing = True
         try:
-            async with asyncio.timeout(self._link.drain_s):
+            async with time_limit(self._link.drain_s, self._socket.heard, hurried=hurried):
                 await self._socket.close()
-        except TimeoutError:  # the library's own limit begins only when the Close could be sent
+        except TimeoutError:
             self._socket.transport.abort()
-            return False
-        return self._socket.close_code != CloseCode.ABNORMAL_CLOSURE
+        return self._socket.protocol.close_rcvd is not None
 
     def cut(self, reason: str) -> None:
         """Abort the transport: the library delivers what it holds."""
@@ -134,6 +138,32 @@ class WebsocketsConnection:
         return _describe(exc, self._secrets)
 
 
+class _Socket(ClientConnection):
+    """A connection that counts what it is handed, so that silence can be told from a pong that is late."""
+
+    _reads = 0
+    _busy = False
+
+    def heard(self) -> int:
+        """How often bytes came; it grows with every look while we are still busy with some."""
+        self._reads += self._busy
+        return self._reads
+
+    @contextlib.contextmanager
+    def busy(self) -> Iterator[None]:
+        """Something that came is being dealt with; what came after it waits."""
+        self._busy = True
+        try:
+            yield
+        finally:
+            self._busy = False
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came."""
+        self._reads += 1
+        super().data_received(data)
+
+
 class _Connect(connect):
     """`connect` without redirects: the URL was checked, what it points to was not."""
 
@@ -142,47 +172,49 @@ class _Connect(connect):
 
 
 @contextlib.asynccontextmanager
-async def open_connection(
-    url: str, link: Link, deliver: Callable[[bytes], None], secrets: Secrets
-) -> AsyncIterator[Connection]:
+async def open_connection(url: str, link: Link, deliver: Deliver, secrets: Secrets) -> AsyncIterator[Connection]:
     """Connect to `url` and wait for the hello; on leaving, whatever is left of the connection is cut.
 
     Frames that come before the hello go to `deliver`: they are events. What the server says is shown without `secrets`.
     Raises Unavailable when there is no connection, no upgrade, no hello in time, or an id that no file should hold.
     """
+    in_the_clear = urlsplit(url).scheme == "ws"  # to loopback only, and not through a proxy
     with _translated():
-        socket = await _Connect(
-            url,
-            open_timeout=OPEN_TIMEOUT_S,
-            close_timeout=link.drain_s,
-            ping_interval=None,
-            max_size=link.max_frame_bytes,
-            max_queue=MAX_QUEUE_FRAMES,
-            proxy=None
-            if urlsplit(url).scheme == "ws"
-            else True,  # in the clear to loopback only, and not through a proxy
-            user_agent_header=f"videodb-listen/{__version__}",
-            logger=_SILENT,
-        )
+        async with time_limit(OPEN_TIMEOUT_S):
+            socket = await _Connect(
+                url,
+                create_connection=_Socket,
+                open_timeout=None,  # limits are ours: the library's run on while we do not
+                close_timeout=None,
+                ping_interval=None,
+                max_size=link.max_frame_bytes,
+                max_queue=MAX_QUEUE_FRAMES,
+                proxy=None if in_the_clear else True,
+                user_agent_header=f"videodb-listen/{__version__}",
+                logger=_SILENT,
+            )
+    assert isinstance(socket, _Socket)
     try:
-        connection_id = await _hello(socket, link.hello_timeout_s, deliver, secrets)
-        yield WebsocketsConnection(socket, connection_id, link, secrets)
+        connection_id, hello = await _hello(socket, link.hello_timeout_s, deliver, secrets)
+        yield WebsocketsConnection(socket, connection_id, hello, link, secrets)
     finally:
         socket.transport.abort()
 
 
-async def _hello(socket: ClientConnection, timeout_s: float, deliver: Callable[[bytes], None], secrets: Secrets) -> str:
+async def _hello(socket: _Socket, timeout_s: float, deliver: Deliver, secrets: Secrets) -> tuple[str, bytes]:
+    """The connection id, and the frame that said it."""
     try:
-        async with asyncio.timeout(timeout_s):
+        async with time_limit(timeout_s, socket.heard):
             while (connection_id := hello_id(frame := await socket.recv(decode=False))) is None:
-                deliver(frame)
+                if (rest := deliver(frame)) is not None:
+                    await rest
     except TimeoutError:
         raise Unavailable(f"the server sent no connection id within {format_duration(timeout_s)}") from None
     except ConnectionClosed as exc:
         raise Unavailable(f"closed before a connection id came: {_describe(exc, secrets).reason}") from None
     except ValueError as exc:
         raise Unavailable(f"the server's {exc}") from None
-    return connection_id
+    return connection_id, frame
 
 
 def _describe(exc: ConnectionClosed, secrets: Secrets) -> Ended:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 from pathlib import Path
@@ -27,10 +28,26 @@ def is_named(descriptor: int, path: Path) -> bool | None:
 
     False when the file was renamed, replaced or deleted. Raises OSError when nothing is open at `descriptor`.
     """
-    ours = os.fstat(descriptor)
+    if (ours := _status(descriptor)) is None:
+        return False
     with contextlib.suppress(OSError):
         return os.path.samestat(ours, path.stat())
     return None
+
+
+def is_unlinked(descriptor: int) -> bool:
+    """Whether the open file has no name left at all: what is in it is gone with its descriptor. Raises OSError."""
+    return (status := _status(descriptor)) is None or status.st_nlink == 0
+
+
+def _status(descriptor: int) -> os.stat_result | None:
+    """None for a file that another machine has deleted on a shared file system."""
+    try:
+        return os.fstat(descriptor)
+    except OSError as exc:
+        if exc.errno != errno.ESTALE:
+            raise
+        return None
 
 
 def is_opened_with(descriptor: int, flags: int) -> bool:

@@ -18,6 +18,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
+import logging
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -33,6 +35,12 @@ _READ_BYTES = 1 << 16
 _NOT_OURS = "a symlink, not a regular file, or someone else's"
 _TRAPS = (errno.ELOOP, errno.ENXIO)
 """What open(2) fails with at a symlink that it is not to follow, and at a socket."""
+LACKING = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
+"""How a file system says that it has no such call."""
+
+_NO_MODES = LACKING | {errno.EPERM}
+
+log = logging.getLogger(__name__)
 
 # -- opening --
 
@@ -53,7 +61,7 @@ def open_private(path: Path, flags: int, *, shared: bool, keep_mode: bool = Fals
             os.close(descriptor)
             raise _untrusted(path, objection)
         if status.st_uid == os.geteuid() and not keep_mode:
-            os.fchmod(descriptor, _PRIVATE)
+            _make_private(descriptor, _PRIVATE)
     return descriptor
 
 
@@ -93,8 +101,13 @@ def _opened(path: Path, flags: int, *, shared: bool) -> int:
 def _created(path: Path, flags: int) -> int:
     """A descriptor of a new file, 0600. Raises FileExistsError rather than open what is there, be it a link."""
     descriptor = _opened(path, flags | os.O_CREAT | os.O_EXCL, shared=False)
-    os.fchmod(descriptor, _PRIVATE)  # open(2) took its mode from us and the umask
+    _make_private(descriptor, _PRIVATE)  # open(2) took its mode from us and the umask
     return descriptor
+
+
+def _make_private(file: int | Path, mode: int) -> None:
+    with _if_it_can("set permissions", "others may read what is recorded", _NO_MODES):
+        os.chmod(file, mode)  # noqa: PTH101  # a path, or a descriptor
 
 
 # -- replacing --
@@ -152,19 +165,40 @@ def _new_beside(path: Path, *, alone: bool) -> tuple[Path, int]:
     return temporary, _created(temporary, os.O_WRONLY)
 
 
+def write_some(descriptor: int, data: bytes | memoryview) -> int:
+    """Write as much of `data`, which is not empty, as the disk takes; its length. Raises OSError when that is nothing.
+
+    write(2) may give 0 and no reason: whoever tried again at once would never stop.
+    """
+    if written := os.write(descriptor, data):
+        return written
+    raise OSError(errno.ENOSPC, "nothing was written, and no reason given")
+
+
 def write_all(descriptor: int, data: bytes) -> None:
     """Write all of `data`, however little the disk takes at once. Raises OSError, also when it takes nothing at all."""
     rest = memoryview(data)
     while rest:
-        written = os.write(descriptor, rest)
-        if not written:
-            raise OSError(errno.EIO, "nothing was written, and no reason given")
-        rest = rest[written:]
+        rest = rest[write_some(descriptor, rest) :]
+
+
+def ends_line(descriptor: int) -> bool:
+    """Whether what is appended to the open file begins a line. Raises OSError."""
+    size = os.fstat(descriptor).st_size
+    return not size or os.pread(descriptor, 1, size - 1) == b"\n"
+
+
+def newest_lines(descriptor: int, limit_bytes: int) -> bytes:
+    """What begins a line within the last `limit_bytes` of the open file, to its end. Raises OSError."""
+    start = max(0, os.fstat(descriptor).st_size - limit_bytes)
+    newest = os.pread(descriptor, limit_bytes, start)
+    return newest[newest.find(b"\n") + 1 :] if start else newest
 
 
 def sync_content(descriptor: int) -> None:
     """Force what was written to `descriptor` onto the disk; fsync where the platform, macOS, has nothing less."""
-    (os.fdatasync if hasattr(os, "fdatasync") else os.fsync)(descriptor)
+    with _if_it_can("sync a file", "a power loss takes what the system has not written yet"):
+        (os.fdatasync if hasattr(os, "fdatasync") else os.fsync)(descriptor)
 
 
 def sync_directory(directory: Path) -> None:
@@ -174,7 +208,8 @@ def sync_directory(directory: Path) -> None:
     """
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.fsync(descriptor)
+        with _if_it_can("sync a directory", "a power loss may take a new file"):
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
@@ -192,7 +227,7 @@ def make_directories(directory: Path) -> None:
     for part in reversed(missing):
         with contextlib.suppress(FileExistsError):
             part.mkdir(0o700)
-            part.chmod(0o700)  # the umask may have taken our own bits
+            _make_private(part, 0o700)  # the umask may have taken our own bits
             with contextlib.suppress(OSError):  # a parent that we may not read; nothing is in the directory yet
                 sync_directory(part.parent)
     if not directory.is_dir():
@@ -291,6 +326,22 @@ def _planted(path: Path) -> OSError:
 
 
 # -- errors --
+
+
+@contextlib.contextmanager
+def _if_it_can(what: str, consequence: str, lacking: frozenset[int] = LACKING) -> Iterator[None]:
+    """Go on where a file system lacks a call that no other promise depends on; that is said once."""
+    try:
+        yield
+    except OSError as exc:
+        if exc.errno not in lacking:
+            raise
+        _say_once(f"this file system cannot {what} ({exc.strerror}): {consequence}")
+
+
+@functools.cache
+def _say_once(message: str) -> None:
+    log.warning(message)
 
 
 @contextlib.contextmanager

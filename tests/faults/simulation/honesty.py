@@ -79,7 +79,9 @@ def _told(journal: list[Record], at: int, old: str, new: str) -> Iterator[str]:
         yield f"no gap is told between {old} and {new}"
     elif gap.fields["old_ws_id"] != old or gap.fields["from_unix_ts"] > gap.fields["to_unix_ts"]:
         yield f"a gap that cannot be: {gap.fields}"
-    if not any(record.event == "lost" and record.fields["ws_id"] == old for record in journal[:at]):
+    since = next((n for n, record in enumerate(journal) if record.fields.get("ws_id") == old), 0)
+    ends = [record for record in journal[since:at] if record.event in ("lost", "crashed", "stopped")]
+    if not any(record.event == "stopped" or record.fields["ws_id"] == old for record in ends):
         yield f"the loss of {old} is not told"
 
 

@@ -324,6 +324,7 @@ _ON_PATHS: dict[str, Call] = {
     "chmod": _chmod,
     "utime": lambda path, *_, **__: None,
 }
+_BY_NUMBER: dict[str, Call] = {"chmod": _fchmod}  # of those, what takes a descriptor as well
 _ON_DESCRIPTORS: dict[str, Call] = {
     "read": _read,
     "pread": _pread,
@@ -355,8 +356,10 @@ _KEEP_SCANDIR = [kept for kept in vars(glob).values() if getattr(kept, "scandir"
 """Where Python 3.13 and later keep what they found when they were loaded."""
 
 
-def _by_path(real: Call, simulated: Call) -> Call:
+def _by_path(real: Call, simulated: Call, by_number: Call | None = None) -> Call:
     def call(path: Any = ".", *args: Any, **options: Any) -> Any:
+        if by_number is not None and type(path) is int and path > _FIRST:
+            return by_number(path, *args, **options)
         ours = None if type(path) is int else _ours(path)
         return real(path, *args, **options) if ours is None else simulated(ours, *args, **options)
 
@@ -385,7 +388,7 @@ def installed() -> Iterator[None]:
     """Put the simulated system calls in place for the length of the block."""
     with contextlib.ExitStack() as stack:
         for name, call in _ON_PATHS.items():
-            stack.enter_context(mock.patch.object(os, name, _by_path(getattr(os, name), call)))
+            stack.enter_context(mock.patch.object(os, name, _by_path(getattr(os, name), call, _BY_NUMBER.get(name))))
         for name, call in _ON_DESCRIPTORS.items():
             if hasattr(os, name):  # macOS has no fdatasync
                 stack.enter_context(mock.patch.object(os, name, _by_descriptor(getattr(os, name), call)))

@@ -54,7 +54,7 @@ def _stderr(heard: Heard) -> Any:
     ("what", "said"),
     [
         (
-            Connected("abc", None),
+            Connected("abc", None, first=True),
             [
                 ("stdout announce", "abc"),
                 ("stderr INFO", "connected as abc"),
@@ -63,7 +63,7 @@ def _stderr(heard: Heard) -> Any:
             ],
         ),
         (
-            Connected("def", "abc"),
+            Connected("def", "abc", first=False),
             [
                 (
                     "stderr WARNING",

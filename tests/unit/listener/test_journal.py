@@ -78,16 +78,68 @@ def test_a_record_that_a_crash_cut_short_gets_a_line_of_its_own(path: Path) -> N
     assert (json.loads(first)["event"], torn, json.loads(last)["event"]) == ("old", b'{"even', "connected")
 
 
-def test_a_journal_that_cannot_be_made_ready_leaves_nothing_open(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path.write_bytes(b'{"even')
-    closed: list[int] = []
-    monkeypatch.setattr(os, "write", refuses)
-    monkeypatch.setattr(os, "close", closed.append)
-    with pytest.raises(OSError, match="No space left"):
-        Journal(path, shared=False).open()
-    monkeypatch.undo()
-    (descriptor,) = closed
-    os.close(descriptor)
+def test_a_record_never_follows_what_somebody_else_left_without_a_newline(path: Path, journal: Journal) -> None:
+    def record(event: str) -> None:
+        journal.record(event, NOW_S, "abc")
+        journal.write()
+
+    record("first")
+    with path.open("ab") as others:
+        others.write(b'{"else')
+    record("second")
+    os.truncate(path, path.stat().st_size - 5)
+    record("third")
+    whole = [line for line in path.read_bytes().splitlines() if line.endswith(b"}")]
+    assert [json.loads(line)["event"] for line in whole] == ["first", "third"]
+    assert path.read_bytes().count(b"\n") == 4
+
+
+@pytest.mark.parametrize("left", [None, b'{"event":"older"}\n{"hal'])
+def test_a_journal_that_somebody_took_away_is_followed_by_name(
+    path: Path, journal: Journal, left: bytes | None
+) -> None:
+    path.rename(path.with_name("moved"))
+    if left is not None:
+        path.write_bytes(left)
+    journal.record("connected", NOW_S, "abc")
+    journal.write()
+    assert json.loads(path.read_bytes().splitlines()[-1])["event"] == "connected"
+
+
+def test_a_record_that_was_begun_is_written_whole_where_it_can_not_be_completed(
+    path: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.write
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda descriptor, data: real(descriptor, data[:7]) if len(data) > 90 else refuses())
+        journal.record("lost", NOW_S, "abc", reason="x" * 20)
+        with pytest.raises(OSError, match="No space left"):
+            journal.write()
+    path.write_bytes(b"")
+    journal.write()
+    assert [record["event"] for record in records(path)] == ["lost"]
+
+
+def test_a_journal_that_has_outgrown_its_limit_keeps_its_newer_half(
+    path: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "MAX_JOURNAL_BYTES", 1000)
+    for n in range(50):
+        journal.record("lost", NOW_S, "abc", reason=str(n))
+        journal.write()
+        assert path.stat().st_size <= 1000
+    reasons = [int(record["reason"]) for record in records(path)]
+    assert reasons == list(range(50 - len(reasons), 50))
+    assert len(reasons) >= 4
+
+
+def test_a_disk_that_takes_nothing_and_does_not_say_why_is_no_loop(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "write", lambda *_: 0)
+    journal.record("lost", NOW_S, "abc")
+    with pytest.raises(OSError, match="nothing was written"):
+        journal.write()
 
 
 def test_records_wait_in_order_while_the_file_cannot_be_written(

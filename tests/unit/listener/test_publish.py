@@ -24,6 +24,7 @@ from videodb_listen.settings import Link
 NOW_S = 1772446530.123
 NOTHING = Progress(0, 0, None, 0)
 RESET = Ended("reset by the server", 4001)
+HELLO = b'{"connection_id":"abc"}'
 ALL = ("ws_id", "pid", "state", "journal")
 
 
@@ -74,9 +75,7 @@ def test_opening_publishes_the_pid_and_removes_the_id_that_a_crash_left(layout: 
 
 
 def test_a_first_connection_is_published_and_announced_as_the_first(layout: Layout, publisher: Publisher) -> None:
-    ever = [publisher.ever_connected]
-    assert publisher.connected("abc", NOW_S) == Connected("abc", previous_ws_id=None)
-    assert [*ever, publisher.ever_connected] == [False, True]
+    assert publisher.connected("abc", HELLO, NOW_S) == Connected("abc", None, first=True)
     assert layout.ws_id.read_bytes() == b"abc"
     state = published(layout)
     assert (state.phase, state.ws_id, state.connected_unix_ts, state.connects) == ("connected", "abc", NOW_S, 1)
@@ -86,7 +85,7 @@ def test_a_first_connection_is_published_and_announced_as_the_first(layout: Layo
 
 
 def test_a_lost_connection_has_no_id_any_more_and_its_end_is_journalled(layout: Layout, publisher: Publisher) -> None:
-    publisher.connected("abc", NOW_S)
+    publisher.connected("abc", HELLO, NOW_S)
     publisher.lost("abc", RESET, NOW_S + 1)
     assert not layout.ws_id.exists()
     state = published(layout)
@@ -96,7 +95,7 @@ def test_a_lost_connection_has_no_id_any_more_and_its_end_is_journalled(layout: 
 
 
 def test_a_frame_that_was_refused_is_journalled_before_the_loss(layout: Layout, publisher: Publisher) -> None:
-    publisher.connected("abc", NOW_S)
+    publisher.connected("abc", HELLO, NOW_S)
     publisher.lost("abc", Ended("too large", 1009, refused="a frame of 99 MiB"), NOW_S + 1)
     assert kinds(layout) == ["connected", "refused", "lost"]
     assert journal(layout)[1]["limit_bytes"] == Link().max_frame_bytes
@@ -108,12 +107,12 @@ def test_a_frame_that_was_refused_is_journalled_before_the_loss(layout: Layout, 
 def test_a_gap_begins_at_the_last_proof_of_life(
     layout: Layout, publisher: Publisher, pong_s: float | None, received_s: float, from_s: float
 ) -> None:
-    publisher.connected("abc", NOW_S)
+    publisher.connected("abc", HELLO, NOW_S)
     if pong_s is not None:
         publisher.pong(0.01, NOW_S + pong_s)
     publisher.received_s = NOW_S + received_s if received_s else 0.0
     publisher.lost("abc", RESET, NOW_S + 5)
-    assert publisher.connected("def", NOW_S + 9) == Connected("def", previous_ws_id="abc")
+    assert publisher.connected("def", HELLO, NOW_S + 9) == Connected("def", "abc", first=False)
     connected, gap = journal(layout)[-2:]
     assert (connected["event"], connected["previous_ws_id"], gap["event"]) == ("connected", "abc", "gap")
     assert (gap["from_unix_ts"], gap["to_unix_ts"]) == (round(NOW_S + from_s, 3), round(NOW_S + 9, 3))
@@ -122,19 +121,75 @@ def test_a_gap_begins_at_the_last_proof_of_life(
     assert (published(layout).connects, published(layout).gaps) == (2, 1)
 
 
+def after(layout: Layout, *, crash: bool, anew: bool = False) -> Publisher:
+    """A run that comes after one with the connection `abc`."""
+    before = closed(layout)
+    before.open()
+    before.connected("abc", HELLO, NOW_S)
+    before.tick(NOTHING, 0)
+    if not crash:
+        before.stopping()
+        before.stopped(None, NOTHING, 0, NOW_S + 1)
+    again = Publisher(
+        Link(), layout, shared=False, started_s=NOW_S + 60, wall=lambda: NOW_S + 60, anew=anew, monotonic=Clock()
+    )
+    again.open()
+    return again
+
+
+def test_a_crash_is_journalled_at_the_next_start_and_its_gap_when_that_is_connected(layout: Layout) -> None:
+    publisher = after(layout, crash=True)
+    crashed = journal(layout)[-1]
+    assert (crashed["event"], crashed["ws_id"], crashed["unix_ts"]) == ("crashed", "abc", round(NOW_S + 60, 3))
+    assert (crashed["previous_pid"], crashed["last_proof_unix_ts"]) == (os.getpid(), NOW_S)
+    assert publisher.connected("def", HELLO, NOW_S + 62) == Connected("def", "abc", first=True)
+    connected, gap = journal(layout)[-2:]
+    assert connected["previous_ws_id"] == "abc"
+    assert (gap["event"], gap["reason"], gap["old_ws_id"], gap["new_ws_id"]) == ("gap", "crashed", "abc", "def")
+    assert (gap["from_unix_ts"], gap["to_unix_ts"]) == (NOW_S, round(NOW_S + 62, 3))
+    assert published(layout).gaps == 1
+
+
+def test_a_crash_while_starting_again_does_not_hide_the_first(layout: Layout) -> None:
+    after(layout, crash=True)
+    publisher = Publisher(Link(), layout, shared=False, started_s=NOW_S + 90, wall=lambda: NOW_S + 90)
+    publisher.open()
+    publisher.connected("def", HELLO, NOW_S + 92)
+    assert kinds(layout) == ["connected", "crashed", "crashed", "connected", "gap"]
+    assert journal(layout)[-1]["from_unix_ts"] == NOW_S
+
+
+@pytest.mark.parametrize("anew", [False, True])
+def test_the_time_after_a_planned_stop_is_a_gap_unless_the_recording_begins_anew(layout: Layout, anew: bool) -> None:
+    publisher = after(layout, crash=False, anew=anew)
+    assert publisher.connected("def", HELLO, NOW_S + 62) == Connected("def", None, first=True)
+    assert ("crashed" in kinds(layout), "gap" in kinds(layout)) == (False, not anew)
+    if not anew:
+        gap = journal(layout)[-1]
+        assert (gap["reason"], gap["from_unix_ts"]) == ("stopped", round(NOW_S + 1, 3))
+
+
+def test_the_hello_is_journalled_whole_and_fit_to_be_read(layout: Layout, publisher: Publisher) -> None:
+    publisher.connected("abc", b'{"connection_id":"abc",\n"n":123456789012345678901234567890}', NOW_S)
+    publisher.connected("def", b"[" * 2000, NOW_S)
+    first, second = journal(layout)
+    assert (first["hello"]["connection_id"], first["hello"]["n"]) == ("abc", 123456789012345678901234567890)
+    assert second["hello"]["raw"] == "[" * 2000
+
+
 def test_why_there_is_no_connection_is_known_until_there_is_one(layout: Layout, publisher: Publisher) -> None:
     failure = Unavailable("no route to the server")
     assert publisher.retrying(failure, 2.0) == Retrying("no route to the server", 2.0)
     reasons = [publisher.failure]
     publisher.tick(NOTHING, 0)
     assert published(layout).error == "no route to the server"
-    publisher.connected("abc", NOW_S)
+    publisher.connected("abc", HELLO, NOW_S)
     assert [*reasons, publisher.failure] == ["no route to the server", None]
     assert published(layout).error is None
 
 
 def test_lines_that_wait_for_the_disk_are_an_error_of_a_live_connection(layout: Layout, publisher: Publisher) -> None:
-    publisher.connected("abc", NOW_S)
+    publisher.connected("abc", HELLO, NOW_S)
     publisher.disk_trouble("/d/f: No space left")
     publisher.tick(NOTHING, 0)
     assert (published(layout).phase, published(layout).error) == ("connected", "/d/f: No space left")
@@ -145,7 +200,7 @@ def test_lines_that_wait_for_the_disk_are_an_error_of_a_live_connection(layout: 
 
 def test_a_repair_and_a_step_of_the_clock_are_journalled(layout: Layout, publisher: Publisher) -> None:
     assert publisher.repaired("how", NOW_S) == Repaired("how")
-    publisher.connected("abc", NOW_S)
+    publisher.connected("abc", HELLO, NOW_S)
     publisher.clock_stepped(3599.0004, NOW_S)
     repaired, _, clock = journal(layout)
     assert (repaired["event"], repaired["ws_id"], repaired["detail"]) == ("repaired", None, "how")
@@ -153,7 +208,7 @@ def test_a_repair_and_a_step_of_the_clock_are_journalled(layout: Layout, publish
 
 
 def test_a_tick_publishes_the_counters_and_the_last_signs_of_life(layout: Layout, publisher: Publisher) -> None:
-    publisher.connected("abc", NOW_S)
+    publisher.connected("abc", HELLO, NOW_S)
     publisher.pong(0.0123456, NOW_S + 1)
     publisher.received_s = NOW_S + 2
     publisher.tick(Progress(7, 700, "20260302T101530.123Z", 12), 3)
@@ -168,7 +223,7 @@ def test_a_proof_of_life_is_told_by_the_clock_that_others_have_not_by_stamps_tha
     publisher = closed(layout, wall=lambda: wall_s)
     publisher.open()
     proofs = []
-    publisher.connected("abc", NOW_S + 3600)
+    publisher.connected("abc", HELLO, NOW_S + 3600)
     proofs.append(published(layout).proven_unix_ts)
     wall_s += 1.0006
     publisher.pong(0.01, NOW_S + 3600)
@@ -189,13 +244,13 @@ def test_a_clock_that_is_set_makes_a_proof_of_life_neither_older_nor_younger(lay
     publisher = closed(layout)
     publisher.open()
     publisher.clock_stepped(step_s, NOW_S)
-    publisher.connected("abc", NOW_S)
+    publisher.connected("abc", HELLO, NOW_S)
     publisher.clock_stepped(step_s, NOW_S)
     assert published(layout).proven_unix_ts == pytest.approx(NOW_S + step_s, abs=0.001)
 
 
 def test_the_end_begins_once(layout: Layout, publisher: Publisher) -> None:
-    publisher.connected("abc", NOW_S)
+    publisher.connected("abc", HELLO, NOW_S)
     assert publisher.stopping() == Stopping(Link().drain_s)
     assert not layout.ws_id.exists()
     assert published(layout).phase == "stopping"
@@ -226,7 +281,7 @@ def test_every_published_file_is_private_whatever_the_umask(layout: Layout, umas
     try:
         publisher = closed(layout)
         publisher.open()
-        publisher.connected("abc", NOW_S)
+        publisher.connected("abc", HELLO, NOW_S)
     finally:
         os.umask(before)
     for name in ALL:
@@ -238,10 +293,10 @@ def test_a_reader_that_has_a_file_open_never_sees_half_of_the_next(
     layout: Layout, publisher: Publisher, name: str
 ) -> None:
     path: Path = getattr(layout, name)
-    publisher.connected("the-first-and-longer-one", NOW_S)
+    publisher.connected("the-first-and-longer-one", HELLO, NOW_S)
     with path.open("rb") as reading:
         whole, inode = path.read_bytes(), path.stat().st_ino
-        publisher.connected("second", NOW_S)
+        publisher.connected("second", HELLO, NOW_S)
         assert path.stat().st_ino != inode
         assert reading.read() == whole
     assert b"second" in path.read_bytes()
@@ -260,14 +315,14 @@ def test_the_journal_knows_of_a_connection_before_its_id_is_there(
         return real(self, target)
 
     monkeypatch.setattr(Path, "replace", watched)
-    publisher.connected("abc", NOW_S)
+    publisher.connected("abc", HELLO, NOW_S)
     assert known == [["connected"]]
 
 
 def test_the_id_of_a_lost_connection_is_gone_before_the_journal_knows(
     layout: Layout, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    publisher.connected("abc", NOW_S)
+    publisher.connected("abc", HELLO, NOW_S)
     known: list[list[str]] = []
     real = Path.unlink
 
@@ -291,7 +346,7 @@ def test_a_state_that_has_not_changed_is_not_written_again(layout: Layout, publi
 
 
 def test_a_directory_that_was_made_anew_gets_every_file_again(layout: Layout, publisher: Publisher) -> None:
-    publisher.connected("abc", NOW_S)
+    publisher.connected("abc", HELLO, NOW_S)
     for name in ALL:
         getattr(layout, name).unlink()
     publisher.restore()
@@ -301,7 +356,7 @@ def test_a_directory_that_was_made_anew_gets_every_file_again(layout: Layout, pu
 
 
 def test_a_directory_that_is_somebody_else_s_is_left_alone(layout: Layout, publisher: Publisher) -> None:
-    publisher.connected("abc", NOW_S)
+    publisher.connected("abc", HELLO, NOW_S)
     before = {name: getattr(layout, name).read_bytes() for name in ALL}
     publisher.release()
     publisher.stopping()
@@ -314,7 +369,7 @@ def test_a_directory_that_is_somebody_else_s_is_left_alone(layout: Layout, publi
 
 def test_what_could_not_be_written_is_tried_again(layout: Layout, publisher: Publisher, said: list[str]) -> None:
     obstacle = obstruct(layout.ws_id)
-    publisher.connected("abc", NOW_S)
+    publisher.connected("abc", HELLO, NOW_S)
     assert not layout.ws_id.exists()
     assert "cannot write" in said[0]
     assert "videodb_ws_id" in said[0]
@@ -326,7 +381,7 @@ def test_what_could_not_be_written_is_tried_again(layout: Layout, publisher: Pub
 
 def test_only_the_last_wish_counts(layout: Layout, publisher: Publisher) -> None:
     obstacle = obstruct(layout.ws_id)
-    publisher.connected("abc", NOW_S)
+    publisher.connected("abc", HELLO, NOW_S)
     publisher.lost("abc", RESET, NOW_S)
     obstacle.rmdir()
     publisher.flush()
@@ -359,7 +414,7 @@ def test_a_full_journal_keeps_neither_an_id_nor_a_stop_back(
     layout: Layout, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refuse_writes_to(layout.journal, monkeypatch)
-    publisher.connected("abc", NOW_S)
+    publisher.connected("abc", HELLO, NOW_S)
     assert read_ws_id(layout) == "abc"
     publisher.lost("abc", RESET, NOW_S)
     assert not layout.ws_id.exists()
@@ -371,7 +426,7 @@ def test_a_full_journal_keeps_neither_an_id_nor_a_stop_back(
 
 def test_a_state_that_cannot_be_replaced_does_not_stop_the_journal(layout: Layout, publisher: Publisher) -> None:
     obstruct(layout.state)
-    publisher.connected("abc", NOW_S)
+    publisher.connected("abc", HELLO, NOW_S)
     assert kinds(layout) == ["connected"]
 
 
@@ -379,7 +434,7 @@ def test_trouble_with_the_id_file_is_not_blamed_on_the_journal(
     layout: Layout, publisher: Publisher, said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refuse_writes_to(layout.journal, monkeypatch, but=True)
-    publisher.connected("abc", NOW_S)
+    publisher.connected("abc", HELLO, NOW_S)
     assert "videodb_ws_id" in said[0]
 
 

@@ -1,7 +1,7 @@
 """When to try again, and when to stop trying."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pytest
@@ -52,11 +52,15 @@ async def delays_after(*script: Exception, settings: Link | None = None) -> list
 
 
 def lost() -> Lost:
-    return Lost("the server closed with 1000", stable=False)
+    return Lost("the server closed with 1000", lived_s=1.0, delivered=False)
 
 
 def stable() -> Lost:
-    return Lost("the server closed with 1000", stable=True)
+    return Lost("the server closed with 1000", lived_s=30.0, delivered=False)
+
+
+def brief() -> Lost:
+    return Lost("the server closed with 1000", lived_s=29.0, delivered=True)
 
 
 # -- delays ----------------------------------------------------------------------------------------------------------
@@ -82,17 +86,18 @@ async def test_delay_n_lies_between_the_floor_and_the_doubled_bound_and_uses_all
         assert min(delays) <= FLOOR_S + 0.1 * spread
 
 
-@pytest.mark.parametrize("failure", [Unavailable("refused"), lost(), Lost("a clean close", stable=False)])
+@pytest.mark.parametrize("failure", [Unavailable("refused"), lost(), MemoryError()])
 async def test_the_bound_grows_after_every_kind_of_failure_that_was_not_stable(failure: Exception) -> None:
     random.seed(7)
     sixth = [(await delays_after(*[failure] * 6))[5] for _ in range(200)]
     assert max(sixth) > 16.0
 
 
-async def test_a_stable_connection_starts_the_series_over() -> None:
+@pytest.mark.parametrize("good", [stable, brief])
+async def test_a_stable_connection_starts_the_series_over(good: Callable[[], Lost]) -> None:
     random.seed(7)
     for _ in range(200):
-        delays = await delays_after(*(lost() for _ in range(8)), stable(), lost())
+        delays = await delays_after(*(lost() for _ in range(8)), good(), lost())
         assert delays[8] <= 1.0
         assert delays[9] <= 2.0
 
@@ -101,6 +106,32 @@ async def test_a_connection_that_was_not_stable_does_not_start_the_series_over()
     random.seed(7)
     ninth = [(await delays_after(*(Unavailable("no") for _ in range(8)), lost()))[8] for _ in range(50)]
     assert max(ninth) > 30.0
+
+
+async def test_an_event_is_no_proof_of_a_stable_connection_when_the_next_ten_end_alike() -> None:
+    random.seed(7)
+    series = [await delays_after(*(brief() for _ in range(20))) for _ in range(100)]
+    assert max(max(delays[:10]) for delays in series) <= 1.0
+    assert max(max(delays[15:]) for delays in series) > 30.0
+
+
+async def test_a_server_that_sends_an_event_and_hangs_up_gets_few_connections_a_day() -> None:
+    random.seed(7)
+    run = Run()
+    day_s = 86_400
+    await run.through(iter(lambda: brief() if run.now_s < day_s else None, None))
+    assert len(run.attempts_at_s) < 3500
+
+
+async def test_a_connection_that_lived_makes_a_delivery_count_again() -> None:
+    delays = await delays_after(*(brief() for _ in range(15)), stable(), brief())
+    assert max(delays[15:]) <= 1.0
+
+
+async def test_a_frame_that_is_refused_is_a_failure_however_long_the_connection_lived() -> None:
+    random.seed(7)
+    refused = [Lost("too large", lived_s=3600.0, delivered=True, refused=True) for _ in range(9)]
+    assert max([(await delays_after(*refused))[8] for _ in range(50)]) > 30.0
 
 
 async def test_what_is_announced_is_what_is_waited() -> None:

@@ -1,7 +1,9 @@
 """A tail that a crash tore off is mended or moved to a file of its own; nothing before it is touched."""
 
+import errno
 import json
 import os
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -69,7 +71,7 @@ def test_a_file_cut_anywhere_keeps_its_whole_lines_and_loses_no_byte(
     assert all(isinstance(json.loads(line), dict) for line in after.splitlines())
 
 
-@pytest.mark.parametrize("size", [(1 << 16) - 1, 1 << 16, (1 << 16) + 1, 3 << 16])
+@pytest.mark.parametrize("size", [(1 << 20) - 1, 1 << 20, (1 << 20) + 1, 3 << 20])
 @pytest.mark.parametrize("before", [b"", WHOLE[0]])
 def test_a_tail_longer_than_what_is_read_at_once_is_moved_whole(layout: Layout, size: int, before: bytes) -> None:
     fragment = b'{"x":"' + b"x" * (size - 6)
@@ -81,7 +83,7 @@ def test_a_tail_longer_than_what_is_read_at_once_is_moved_whole(layout: Layout, 
     assert torn(layout.directory) == [fragment]
 
 
-@pytest.mark.parametrize("size", [(1 << 16) - 2, (1 << 16) - 1, 1 << 16, 200_000])
+@pytest.mark.parametrize("size", [(1 << 20) - 2, (1 << 20) - 1, 1 << 20, 3_000_000])
 def test_a_long_event_that_only_lacks_its_newline_becomes_a_line(layout: Layout, size: int) -> None:
     event = b'{"x":"' + b"x" * size + b'"}'
     layout.events.write_bytes(WHOLE[0] + event)
@@ -98,6 +100,52 @@ def test_a_tail_that_is_no_event_is_moved_to_a_file_of_its_own(layout: Layout, f
     mend(layout)
     assert layout.events.read_bytes() == FILE
     assert torn(layout.directory) == [fragment]
+
+
+def test_a_long_fragment_is_never_in_memory_as_a_whole(layout: Layout) -> None:
+    size = 64 << 20
+    with layout.events.open("wb") as file:
+        file.write(FILE)
+        file.truncate(len(FILE) + size)  # a hole
+    tracemalloc.start()
+    mend(layout)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < 8 << 20
+    assert [path.stat().st_size for path in layout.directory.glob("videodb_events.torn.*")] == [size]
+    assert layout.events.read_bytes() == FILE
+
+
+@pytest.mark.parametrize("trouble", ["no memory", "too long"])
+def test_a_tail_that_cannot_be_asked_whether_it_is_an_event_is_moved(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    def no_memory(_: bytes) -> None:
+        raise MemoryError
+
+    if trouble == "no memory":
+        monkeypatch.setattr(repair, "decode_beginning", no_memory)
+    else:
+        monkeypatch.setattr(repair, "_WHOLE_BYTES", 6)
+    layout.events.write_bytes(FILE + b'{"a":1}')
+    mend(layout)
+    assert layout.events.read_bytes() == FILE
+    assert torn(layout.directory) == [b'{"a":1}']
+
+
+def test_a_fragment_in_a_file_that_can_only_grow_is_ended_and_kept_twice(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: Any) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "ftruncate", refused)
+    layout.events.write_bytes(FILE + b'{"half')
+    what = mend(layout)
+    assert what is not None
+    assert "copied to" in what
+    assert layout.events.read_bytes() == FILE + b'{"half\n'
+    assert torn(layout.directory) == [b'{"half']
 
 
 def test_damage_further_up_is_not_touched(layout: Layout) -> None:

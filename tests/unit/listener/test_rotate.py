@@ -35,7 +35,7 @@ def unexpected(failure: SinkError) -> None:
     raise AssertionError(failure)
 
 
-def opened(layout: Layout, **options: Any) -> Sink:
+async def opened(layout: Layout, **options: Any) -> Sink:
     """A sink that is open, on a clock that moves on by a second whenever it is read."""
     seconds = itertools.count(NOW_S)
     sink = Sink(
@@ -47,7 +47,7 @@ def opened(layout: Layout, **options: Any) -> Sink:
         on_full=lambda: None,
         on_failure=unexpected,
     )
-    sink.open(held=False)
+    await sink.open(held=False)
     return sink
 
 
@@ -173,7 +173,7 @@ def test_what_a_crash_left_is_cleaned_up_and_nothing_is_lost(layout: Layout, lef
 
 async def recorded(layout: Layout, lines: list[bytes], limit: int, turn: Callable[[Sink], None]) -> list[bytes]:
     """Write the lines through a sink that rotates; what all files hold together, oldest first."""
-    sink = opened(layout, rotate_size_bytes=limit, rotate_keep=1_000_000)
+    sink = await opened(layout, rotate_size_bytes=limit, rotate_keep=1_000_000)
     for line in lines:
         sink.append(line)
         turn(sink)
@@ -222,7 +222,7 @@ async def test_a_rotation_that_fails_is_said_and_recording_goes_on(
 
 
 async def test_what_went_into_a_deleted_file_is_written_once_more(layout: Layout) -> None:
-    sink = opened(layout)
+    sink = await opened(layout)
     sink.append(b'{"n":0}\n')
     sink.flush()
     sink.follow_name()
@@ -236,7 +236,7 @@ async def test_what_went_into_a_deleted_file_is_written_once_more(layout: Layout
 
 
 async def test_a_file_that_replaced_ours_is_appended_to(layout: Layout) -> None:
-    sink = opened(layout)
+    sink = await opened(layout)
     sink.append(b'{"n":0}\n')
     sink.flush()
     moved = layout.events.rename(layout.directory / "moved")

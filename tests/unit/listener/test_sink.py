@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from hypothesis import given
@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 
 from videodb_listen import settings
 from videodb_listen.errors import DirectoryUnusable, SinkError
+from videodb_listen.listener import events_file
 from videodb_listen.listener import sink as sink_module
+from videodb_listen.listener.repair import repair_tail
 from videodb_listen.listener.sink import Sink
 from videodb_listen.paths import Layout
 
@@ -38,6 +40,7 @@ class Opened:
     full: int = 0
     failures: list[SinkError] = field(default_factory=list)
     troubles: list[str | None] = field(default_factory=list)
+    repairs: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.full_told = asyncio.Event()
@@ -51,8 +54,12 @@ class Opened:
             on_full=self._on_full,
             on_failure=self._on_failure,
             on_trouble=self.troubles.append,
+            on_repaired=self.repairs.append,
         )
-        self.repaired = self.sink.open(held=self.held)
+
+    async def open(self) -> Self:
+        await self.sink.open(held=self.held)
+        return self
 
     def _on_full(self) -> None:
         self.full += 1
@@ -111,7 +118,7 @@ async def turn() -> None:
 
 
 async def test_lines_of_one_turn_leave_in_one_write(layout: Layout, disk: Disk) -> None:
-    opened = Opened(layout)
+    opened = await Opened(layout).open()
     opened.append(*lines(100))
     assert disk.writes == []
     await turn()
@@ -121,7 +128,7 @@ async def test_lines_of_one_turn_leave_in_one_write(layout: Layout, disk: Disk) 
 
 async def test_lines_and_bytes_of_this_run_are_counted(layout: Layout) -> None:
     layout.events.write_bytes(b'{"old":1}\n')
-    opened = Opened(layout)
+    opened = await Opened(layout).open()
     opened.append(*lines(7))
     assert (opened.sink.events, opened.sink.bytes) == (7, len(b"".join(lines(7))))
     await opened.sink.close()
@@ -129,7 +136,7 @@ async def test_lines_and_bytes_of_this_run_are_counted(layout: Layout) -> None:
 
 
 async def test_closing_writes_what_the_turn_has_not_written_yet(layout: Layout) -> None:
-    opened = Opened(layout)
+    opened = await Opened(layout).open()
     opened.append(*lines(3))
     await opened.sink.close()
     assert opened.content == b"".join(lines(3))
@@ -137,10 +144,10 @@ async def test_closing_writes_what_the_turn_has_not_written_yet(layout: Layout) 
 
 async def test_a_torn_tail_is_repaired_before_anything_is_appended(layout: Layout) -> None:
     layout.events.write_bytes(b'{"a":1}\n{"torn')
-    opened = Opened(layout)
+    opened = await Opened(layout).open()
     opened.append(b'{"b":2}\n')
     await opened.sink.close()
-    assert opened.repaired is not None
+    assert len(opened.repairs) == 1
     assert opened.content == b'{"a":1}\n{"b":2}\n'
 
 
@@ -154,7 +161,7 @@ async def test_a_file_that_cannot_be_repaired_is_said_with_its_name(
 
     monkeypatch.setattr(os, "fdatasync", full)
     with pytest.raises(DirectoryUnusable, match=r"videodb_events\.jsonl cannot be made ready: No space left"):
-        Opened(layout)
+        await Opened(layout).open()
     assert layout.events.read_bytes() == b'{"torn'
 
 
@@ -163,7 +170,7 @@ async def test_a_file_that_cannot_be_repaired_is_said_with_its_name(
 
 async def test_a_short_write_is_completed_at_once(layout: Layout, disk: Disk) -> None:
     disk.script = [5, 3, 40]
-    opened = Opened(layout)
+    opened = await Opened(layout).open()
     opened.append(*lines(10))
     await turn()
     assert opened.content == b"".join(lines(10))
@@ -171,7 +178,7 @@ async def test_a_short_write_is_completed_at_once(layout: Layout, disk: Disk) ->
 
 
 async def test_a_disk_that_refuses_is_trouble_until_it_takes_again(layout: Layout, disk: Disk) -> None:
-    opened = Opened(layout)
+    opened = await Opened(layout).open()
     disk.for_ever = refusal(errno.ENOSPC)
     opened.append(*lines(1))
     opened.sink.flush()
@@ -187,7 +194,7 @@ async def test_a_disk_that_refuses_is_trouble_until_it_takes_again(layout: Layou
 async def test_lines_wait_in_order_while_the_disk_refuses(
     layout: Layout, disk: Disk, said: list[str], number: int
 ) -> None:
-    opened = Opened(layout)
+    opened = await Opened(layout).open()
     disk.script = [7, refusal(number)]  # half a line, then no more
     opened.append(*lines(5))
     await turn()
@@ -204,7 +211,7 @@ async def test_a_refused_write_is_tried_again_by_itself(
     layout: Layout, disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sink_module, "RETRY_S", 0.001)
-    opened = Opened(layout, settings.Disk(fsync="never", memory_limit_bytes=1))
+    opened = await Opened(layout, settings.Disk(fsync="never", memory_limit_bytes=1)).open()
     disk.script = [refusal(errno.ENOSPC)] * 4
     opened.append(*lines(3))
     assert not opened.sink.room.is_set()
@@ -215,7 +222,7 @@ async def test_a_refused_write_is_tried_again_by_itself(
 
 
 async def test_not_every_line_tries_a_disk_that_has_just_refused(layout: Layout, disk: Disk) -> None:
-    opened = Opened(layout)
+    opened = await Opened(layout).open()
     disk.for_ever = refusal(errno.ENOSPC)
     opened.append(*lines(1))
     await turn()
@@ -232,7 +239,7 @@ async def test_not_every_line_tries_a_disk_that_has_just_refused(layout: Layout,
 async def test_a_full_disk_is_said_once_and_again_when_it_fills_anew(
     layout: Layout, disk: Disk, said: list[str]
 ) -> None:
-    opened = Opened(layout)
+    opened = await Opened(layout).open()
     disk.for_ever = refusal(errno.ENOSPC)
     opened.append(*lines(2))
     for _ in range(10):
@@ -250,7 +257,7 @@ async def test_a_full_disk_is_said_once_and_again_when_it_fills_anew(
 async def test_the_daemon_is_told_once_when_memory_is_full_and_sees_when_there_is_room(
     layout: Layout, disk: Disk
 ) -> None:
-    opened = Opened(layout, settings.Disk(fsync="never", memory_limit_bytes=100))
+    opened = await Opened(layout, settings.Disk(fsync="never", memory_limit_bytes=100)).open()
     disk.for_ever = refusal(errno.ENOSPC)
     assert opened.sink.room.is_set()
     opened.append(*lines(50))
@@ -271,7 +278,7 @@ async def test_the_daemon_is_told_once_when_memory_is_full_and_sees_when_there_i
 
 
 async def test_a_burst_that_the_disk_takes_does_not_fill_the_memory(layout: Layout, disk: Disk) -> None:
-    opened = Opened(layout, settings.Disk(fsync="never", memory_limit_bytes=100))
+    opened = await Opened(layout, settings.Disk(fsync="never", memory_limit_bytes=100)).open()
     opened.append(*lines(1000))
     assert opened.full == 0
     assert opened.sink.room.is_set()
@@ -280,7 +287,7 @@ async def test_a_burst_that_the_disk_takes_does_not_fill_the_memory(layout: Layo
 
 
 async def test_an_io_error_ends_the_recording_and_names_the_last_good_sync(layout: Layout, disk: Disk) -> None:
-    opened = Opened(layout, settings.Disk(fsync="interval", fsync_interval_s=0.001))
+    opened = await Opened(layout, settings.Disk(fsync="interval", fsync_interval_s=0.001)).open()
     synced = await syncs_of(opened, *lines(4))
     disk.script = [refusal(errno.EIO)]
     opened.append(*lines(1))
@@ -319,7 +326,7 @@ async def syncs_of(opened: Opened, *them: bytes) -> int:
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
 async def test_closing_with_lines_left_over_says_how_many(layout: Layout, disk: Disk, number: int) -> None:
-    opened = Opened(layout)
+    opened = await Opened(layout).open()
     disk.script = [len(lines(1)[0]) + 4]  # one line and a bit of the second
     disk.for_ever = refusal(number)
     opened.append(*lines(5))
@@ -328,7 +335,7 @@ async def test_closing_with_lines_left_over_says_how_many(layout: Layout, disk: 
 
 
 async def test_closing_after_an_io_error_still_names_it(layout: Layout, disk: Disk) -> None:
-    opened = Opened(layout)
+    opened = await Opened(layout).open()
     disk.for_ever = refusal(errno.EIO)
     opened.append(*lines(2))
     with pytest.raises(SinkError, match=r"Input/output error.*last synced up to byte"):
@@ -339,7 +346,7 @@ async def test_nothing_is_written_after_the_file_is_closed(
     layout: Layout, disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sink_module, "RETRY_S", 0.0)
-    opened = Opened(layout)
+    opened = await Opened(layout).open()
     disk.for_ever = refusal(errno.ENOSPC)
     opened.append(*lines(1))
     with pytest.raises(SinkError, match="stopped with 1 lines"):
@@ -357,7 +364,7 @@ async def test_nothing_is_written_after_the_file_is_closed(
 
 async def test_a_file_that_was_moved_before_the_hello_is_not_the_one_that_is_emptied(layout: Layout) -> None:
     layout.events.write_bytes(b'{"old":1}\n')
-    opened = Opened(layout, held=True)
+    opened = await Opened(layout, held=True).open()
     opened.append(*lines(1))
     moved = layout.events.rename(layout.directory / "moved")
     opened.sink.clear()
@@ -369,7 +376,7 @@ async def test_a_file_that_was_moved_before_the_hello_is_not_the_one_that_is_emp
 async def test_held_lines_wait_for_the_clearing_and_the_file_keeps_its_inode(layout: Layout) -> None:
     layout.events.write_bytes(b'{"old":1}\n')
     inode = layout.events.stat().st_ino
-    opened = Opened(layout, held=True)
+    opened = await Opened(layout, held=True).open()
     opened.append(*lines(2))
     await turn()
     assert opened.content == b'{"old":1}\n'
@@ -383,7 +390,7 @@ async def test_held_lines_wait_for_the_clearing_and_the_file_keeps_its_inode(lay
 
 async def test_a_start_that_fails_destroys_nothing(layout: Layout) -> None:
     layout.events.write_bytes(b'{"old":1}\n')
-    opened = Opened(layout, held=True)
+    opened = await Opened(layout, held=True).open()
     opened.append(*lines(2))
     await opened.sink.close()
     assert opened.content == b'{"old":1}\n' + b"".join(lines(2))
@@ -393,7 +400,7 @@ async def test_a_start_that_fails_destroys_nothing(layout: Layout) -> None:
 async def test_a_file_that_cannot_be_emptied_is_a_failure_of_the_sink(
     layout: Layout, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    opened = Opened(layout, held=True)
+    opened = await Opened(layout, held=True).open()
 
     def refuse(*_: int) -> None:
         raise refusal(number)
@@ -409,7 +416,7 @@ async def test_a_file_that_cannot_be_emptied_is_a_failure_of_the_sink(
 
 async def test_a_file_that_was_renamed_is_not_emptied(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     layout.events.write_bytes(b'{"old":1}\n')
-    opened = Opened(layout, held=True)
+    opened = await Opened(layout, held=True).open()
     moved = layout.events.rename(layout.directory / "moved")
 
     def full(*_: object, **__: object) -> int:
@@ -424,7 +431,7 @@ async def test_a_file_that_was_renamed_is_not_emptied(layout: Layout, monkeypatc
 
 
 async def test_held_lines_never_leave_the_daemon_without_room_to_connect(layout: Layout) -> None:
-    opened = Opened(layout, settings.Disk(fsync="never", memory_limit_bytes=100), held=True)
+    opened = await Opened(layout, settings.Disk(fsync="never", memory_limit_bytes=100), held=True).open()
     opened.append(*lines(50))
     try:
         assert opened.sink.room.is_set()  # without a connection there is no clear(), without room no connection
@@ -432,11 +439,163 @@ async def test_held_lines_never_leave_the_daemon_without_room_to_connect(layout:
         await opened.sink.close()
 
 
+# -- somebody else's hand in the file --------------------------------------------------------------------------------
+
+
+async def written(opened: Opened, *them: bytes) -> None:
+    """Append them, and wait until nothing is being mended."""
+    opened.append(*them)
+    await turn()
+    while opened.sink._mending:
+        await asyncio.wait([opened.sink._mending])
+
+
+@pytest.mark.parametrize("cut", range(1, 30))
+async def test_wherever_somebody_cuts_the_file_the_next_line_begins_a_line(layout: Layout, cut: int) -> None:
+    opened = await Opened(layout).open()
+    first, second, third = lines(3)
+    await written(opened, first)
+    os.truncate(layout.events, len(first) - min(cut, len(first)))
+    await written(opened, second, third)
+    await opened.sink.close()
+    kept = first[:-1] + b"\n" if cut == 1 else b""  # it lacked nothing but its newline
+    assert opened.content == kept + second + third
+    assert len(opened.repairs) == (cut < len(first))
+
+
+async def test_a_line_that_is_half_written_waits_again_when_somebody_appends_behind_it(
+    layout: Layout, disk: Disk
+) -> None:
+    opened = await Opened(layout).open()
+    disk.script, disk.for_ever = [7], refusal(errno.ENOSPC)
+    opened.append(*lines(2))
+    await turn()
+    with layout.events.open("ab") as others:
+        others.write(b"mine\n")
+    disk.for_ever = None
+    await opened.sink.close()
+    assert opened.content == lines(1)[0][:7] + b"mine\n" + b"".join(lines(2))
+
+
+async def test_lines_wait_in_order_while_a_fragment_is_moved(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, going_on = threading.Event(), threading.Event()
+    real = repair_tail
+
+    def slow(*args: Any, **how: Any) -> str | None:
+        begun.set()
+        assert going_on.wait(LIMIT_S)
+        return real(*args, **how)
+
+    opened = await Opened(layout).open()
+    layout.events.write_bytes(b'{"hal')
+    monkeypatch.setattr(events_file, "repair_tail", slow)
+    first, *others = lines(5)
+    opened.append(first)
+    await turn()
+    assert await asyncio.to_thread(begun.wait, LIMIT_S)
+    for line in others:
+        opened.append(line)
+        opened.sink.reopen()  # as a SIGHUP does
+        await turn()
+    assert opened.content == b'{"hal'
+    going_on.set()
+    await opened.sink.close()
+    assert opened.content == b"".join(lines(5))
+
+
+async def test_a_fragment_that_cannot_be_moved_is_tried_again_and_nothing_is_glued_onto_it(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sink_module, "RETRY_S", 0.0)
+    opened = await Opened(layout).open()
+    layout.events.write_bytes(b'{"hal')
+    refusals = [refusal(errno.ENOSPC), refusal(errno.EDQUOT)]
+    real = repair_tail
+
+    def refusing(*args: Any, **how: Any) -> str | None:
+        if refusals:
+            raise refusals.pop()
+        return real(*args, **how)
+
+    monkeypatch.setattr(events_file, "repair_tail", refusing)
+    opened.append(*lines(2))
+    while not opened.repairs:
+        await turn()
+    await opened.sink.close()
+    assert opened.content == b"".join(lines(2))
+    assert opened.troubles[0] is not None
+    assert opened.troubles[-1] is None
+
+
+async def test_a_trap_where_the_fragment_would_go_ends_the_recording(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def trap(*_: Any, **__: Any) -> None:
+        raise DirectoryUnusable("a trap", fix="remove it")
+
+    opened = await Opened(layout).open()
+    layout.events.write_bytes(b'{"hal')
+    monkeypatch.setattr(events_file, "repair_tail", trap)
+    await written(opened, *lines(1))
+    assert [failure.fix for failure in opened.failures] == ["remove it"]
+    with pytest.raises(SinkError, match="a trap"):
+        await opened.sink.close()
+
+
+async def test_a_fragment_is_moved_also_where_no_thread_can_be_started(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = await Opened(layout).open()
+    layout.events.write_bytes(b'{"hal')
+
+    def no_thread(*_: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "run_in_executor", no_thread)
+    await written(opened, *lines(1))
+    assert opened.content == lines(1)[0]
+    await opened.sink.close()
+
+
+async def test_want_of_memory_is_waited_for_like_want_of_room(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sink_module, "RETRY_S", 0.0)
+    opened = await Opened(layout).open()
+    real, short = opened.sink._file.write, [MemoryError()]
+
+    def write(data: bytes) -> int:
+        if short:
+            raise short.pop()
+        return real(data)
+
+    monkeypatch.setattr(opened.sink._file, "write", write)
+    opened.append(*lines(2))
+    while opened.content != b"".join(lines(2)):
+        await turn()
+    assert opened.troubles[0] is not None
+    assert "memory" in opened.troubles[0]
+    await opened.sink.close()
+
+
+async def test_what_cannot_be_read_back_of_an_unlinked_file_ends_the_recording(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = await Opened(layout).open()
+    await written(opened, *lines(1))
+    layout.events.unlink()
+
+    def stale(*_: Any) -> bytes:
+        raise refusal(errno.ESTALE)
+
+    monkeypatch.setattr(os, "pread", stale)
+    opened.sink.follow_name()
+    assert "reading back" in opened.failures[0].message
+
+
 # -- reopened --------------------------------------------------------------------------------------------------------
 
 
 async def test_after_a_rename_lines_go_on_in_a_new_file_and_none_is_lost(layout: Layout) -> None:
-    opened = Opened(layout)
+    opened = await Opened(layout).open()
     opened.append(*lines(2))
     await turn()
     moved = layout.events.rename(layout.directory / "moved")
@@ -450,7 +609,7 @@ async def test_after_a_rename_lines_go_on_in_a_new_file_and_none_is_lost(layout:
 
 
 async def test_reopening_without_a_rename_goes_on_in_the_same_file(layout: Layout) -> None:
-    opened = Opened(layout)
+    opened = await Opened(layout).open()
     for line in lines(3):
         opened.append(line)
         opened.sink.reopen()
@@ -467,7 +626,7 @@ def open_files() -> int:
 async def test_the_old_file_is_synced_and_closed_when_a_new_one_is_opened(
     layout: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened = Opened(layout, settings.Disk(fsync="interval", fsync_interval_s=3600))
+    opened = await Opened(layout, settings.Disk(fsync="interval", fsync_interval_s=3600)).open()
     opened.append(*lines(1))
     await turn()
     synced: list[os.stat_result] = []
@@ -484,7 +643,7 @@ async def test_the_old_file_is_synced_and_closed_when_a_new_one_is_opened(
 async def test_a_file_that_cannot_be_opened_anew_is_said_and_the_old_one_is_kept(
     layout: Layout, said: list[str]
 ) -> None:
-    opened = Opened(layout)
+    opened = await Opened(layout).open()
     moved = layout.events.rename(layout.directory / "moved")
     layout.events.mkdir()
     opened.sink.reopen()
@@ -509,7 +668,7 @@ async def test_reopening_before_the_file_is_open_does_nothing(layout: Layout) ->
 
 
 async def test_no_line_is_split_over_two_files(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
-    opened = Opened(layout)
+    opened = await Opened(layout).open()
     old = layout.events.stat()
     real, taken = os.write, [5]
 
@@ -572,7 +731,7 @@ async def syncs(monkeypatch: pytest.MonkeyPatch) -> Syncs:
 
 
 async def test_always_syncs_once_for_each_batch(layout: Layout, syncs: Syncs) -> None:
-    opened = Opened(layout, settings.Disk(fsync="always"))
+    opened = await Opened(layout, settings.Disk(fsync="always")).open()
     for batch in (1, 2, 3):
         opened.append(*lines(10))
         await syncs.one()
@@ -590,7 +749,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 async def test_interval_syncs_later_and_what_is_left_at_the_end(layout: Layout, syncs: Syncs) -> None:
-    opened = Opened(layout, settings.Disk(fsync="interval", fsync_interval_s=3600))
+    opened = await Opened(layout, settings.Disk(fsync="interval", fsync_interval_s=3600)).open()
     for line in lines(5):
         opened.append(line)
         await turn()
@@ -600,7 +759,7 @@ async def test_interval_syncs_later_and_what_is_left_at_the_end(layout: Layout, 
 
 
 async def test_interval_syncs_by_itself(layout: Layout, syncs: Syncs) -> None:
-    opened = Opened(layout, settings.Disk(fsync="interval", fsync_interval_s=0.001))
+    opened = await Opened(layout, settings.Disk(fsync="interval", fsync_interval_s=0.001)).open()
     opened.append(*lines(5))
     await syncs.one()
     await opened.sink.close()
@@ -608,7 +767,7 @@ async def test_interval_syncs_by_itself(layout: Layout, syncs: Syncs) -> None:
 
 
 async def test_never_syncs_never(layout: Layout, syncs: Syncs) -> None:
-    opened = Opened(layout, settings.Disk(fsync="never"))
+    opened = await Opened(layout, settings.Disk(fsync="never")).open()
     opened.append(*lines(5))
     await turn()
     await opened.sink.close()
@@ -617,13 +776,13 @@ async def test_never_syncs_never(layout: Layout, syncs: Syncs) -> None:
 
 @pytest.mark.parametrize("fsync", ["always", "interval"])
 async def test_what_was_not_written_to_is_not_synced(layout: Layout, syncs: Syncs, fsync: str) -> None:
-    opened = Opened(layout, settings.Disk(fsync=fsync))
+    opened = await Opened(layout, settings.Disk(fsync=fsync)).open()
     await opened.sink.close()
     assert syncs.count == 0
 
 
 async def test_one_sync_runs_at_a_time_and_the_next_covers_what_came_meanwhile(layout: Layout, syncs: Syncs) -> None:
-    opened = Opened(layout, settings.Disk(fsync="always"))
+    opened = await Opened(layout, settings.Disk(fsync="always")).open()
     syncs.gate.clear()
     opened.append(*lines(1))
     await syncs.one()
@@ -639,7 +798,7 @@ async def test_one_sync_runs_at_a_time_and_the_next_covers_what_came_meanwhile(l
 
 
 async def test_a_sync_that_fails_ends_the_recording(layout: Layout, syncs: Syncs) -> None:
-    opened = Opened(layout, settings.Disk(fsync="always"))
+    opened = await Opened(layout, settings.Disk(fsync="always")).open()
     syncs.failure = refusal(errno.EIO)
     opened.append(*lines(1))
     async with asyncio.timeout(LIMIT_S):
@@ -653,7 +812,7 @@ async def test_a_sync_that_fails_ends_the_recording(layout: Layout, syncs: Syncs
 
 
 async def test_a_last_sync_that_fails_is_raised(layout: Layout, syncs: Syncs) -> None:
-    opened = Opened(layout, settings.Disk(fsync="interval", fsync_interval_s=3600))
+    opened = await Opened(layout, settings.Disk(fsync="interval", fsync_interval_s=3600)).open()
     syncs.failure = refusal(errno.EIO)
     opened.append(*lines(1))
     with pytest.raises(SinkError, match=r"sync of .* failed: Input/output error"):
@@ -676,7 +835,7 @@ def test_no_order_of_short_and_refused_writes_loses_doubles_or_mixes_a_line(
 ) -> None:
     async def scenario(layout: Layout, patch: pytest.MonkeyPatch) -> None:
         disk = Disk(patch, layout)
-        opened = Opened(layout, settings.Disk(fsync="never", memory_limit_bytes=limit))
+        opened = await Opened(layout, settings.Disk(fsync="never", memory_limit_bytes=limit)).open()
         disk.script = list(script)
         numbered: Iterator[bytes] = iter(lines(100))
         appended = b""

@@ -1,16 +1,22 @@
 """stdout and stderr: whoever reads them, slowly or not at all, never holds the recording up."""
 
+from __future__ import annotations
+
 import contextlib
+import errno
 import fcntl
+import itertools
 import logging
 import os
 import threading
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
 
 import pytest
 
 from videodb_listen.listener import stdio
-from videodb_listen.listener.stdio import LineWriter, Stdout, WriterHandler
+from videodb_listen.listener.stdio import KEPT, LineWriter, Stdout, WriterHandler
 
 LIMIT_S = 10.0
 LINE = b'{"ts":"2026-03-02T10:15:30.123Z","unix_ts":1772446530.123,"channel":"c","data":{"text":"hi"}}\n'
@@ -210,6 +216,105 @@ def test_a_closed_descriptor_makes_copies_drop() -> None:
     assert not writer._thread.is_alive()
 
 
+@pytest.fixture
+def short_of_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Limited]:
+    monkeypatch.setattr(stdio, "RETRY_S", 0.01)
+    with Limited(tmp_path / "out", monkeypatch) as disk:
+        yield disk
+
+
+class Limited:
+    """A file on a disk with room for so many bytes."""
+
+    def __init__(self, path: Path, patch: pytest.MonkeyPatch) -> None:
+        self.room = 0
+        self.refused = threading.Semaphore(0)
+        self._path, self._patch, self._real = path, patch, os.write
+
+    def __enter__(self) -> Self:
+        self.descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        self._patch.setattr(os, "write", self._write)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self.descriptor)
+
+    @property
+    def content(self) -> bytes:
+        return self._path.read_bytes()
+
+    def _write(self, descriptor: int, data: bytes) -> int:
+        if descriptor != self.descriptor:
+            return self._real(descriptor, data)
+        if not self.room:
+            self.refused.release()
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        written = self._real(descriptor, data[: self.room])
+        self.room -= written
+        return written
+
+
+def test_what_must_not_be_dropped_comes_when_there_is_room_again(short_of_room: Limited) -> None:
+    writer = LineWriter(short_of_room.descriptor)
+    writer.put(b"WS_ID=first\n")
+    assert short_of_room.refused.acquire(timeout=LIMIT_S)
+    writer.put(b"WS_ID=second\n")
+    offers_until_broken(writer)
+    before = writer.dropped
+    short_of_room.room = 1 << 20
+    while writer.dropped != before or b"after" not in short_of_room.content:
+        before = writer.dropped
+        writer.offer(b"after\n")
+    writer.close(LIMIT_S)
+    assert short_of_room.content.startswith(b"WS_ID=first\nWS_ID=second\n")
+    assert set(short_of_room.content.splitlines()) <= {b"WS_ID=first", b"WS_ID=second", b"copy", b"after"}
+
+
+@pytest.mark.parametrize("cut", range(1, 12))
+def test_a_line_that_was_begun_is_completed_before_an_id_follows(short_of_room: Limited, cut: int) -> None:
+    short_of_room.room = cut
+    writer = LineWriter(short_of_room.descriptor)
+    writer.offer(b"a copy\n")
+    writer.offer(b"another copy\n")
+    assert short_of_room.refused.acquire(timeout=LIMIT_S)
+    writer.put(b"WS_ID=abc\n")
+    short_of_room.room = 1 << 20
+    writer.close(LIMIT_S)
+    lines = short_of_room.content.splitlines()
+    assert lines[-1] == b"WS_ID=abc"
+    assert lines[0] == b"a copy"
+    assert len(lines) - 1 + writer.dropped == 2
+
+
+def test_a_writer_that_takes_nothing_and_does_not_say_why_is_no_loop(
+    pipe: Pipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = itertools.count()
+    monkeypatch.setattr(os, "write", lambda *_: 0 * next(calls))
+    writer = LineWriter(pipe.writing)
+    writer.offer(b"copy\n")
+    writer.put(b"WS_ID=abc\n")
+    writer.close(LIMIT_S)
+    assert not writer._thread.is_alive()
+    assert next(calls) <= 3
+
+
+def test_a_pipe_that_gets_another_reader_is_written_to_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stdio, "RETRY_S", 0.01)
+    os.mkfifo(tmp_path / "pipe")
+    first = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    writing = os.open(tmp_path / "pipe", os.O_WRONLY)
+    os.close(first)
+    writer = LineWriter(writing)
+    offers_until_broken(writer)
+    again = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    writer.put(b"WS_ID=abc\n")
+    writer.close(LIMIT_S)
+    assert os.read(again, 1 << 16).endswith(b"WS_ID=abc\n")
+    os.close(again)
+    os.close(writing)
+
+
 def test_the_flags_of_an_inherited_descriptor_are_left_alone(pipe: Pipe) -> None:
     before = fcntl.fcntl(pipe.writing, fcntl.F_GETFL), fcntl.fcntl(pipe.writing, fcntl.F_GETFD)
     writer = LineWriter(pipe.writing)
@@ -279,6 +384,20 @@ def test_what_comes_before_the_first_id_is_bounded_in_bytes(stdout: Pipe, few_by
     out.announce("end")
     out.close(LIMIT_S)
     assert stdout.read_through(b"WS_ID=end\n").count(LINE) == held
+
+
+def test_a_record_that_must_be_told_is_never_dropped(pipe: Pipe, few: int) -> None:
+    filled = pipe.fill()
+    writer = LineWriter(pipe.writing)
+    handler = WriterHandler(writer)
+    for _ in range(10 * few):
+        handler.emit(logging.LogRecord("x", logging.INFO, "", 0, "drop me", None, None))
+    kept = logging.LogRecord("x", logging.WARNING, "", 0, "bind it anew", None, None)
+    kept.__dict__.update(KEPT)
+    handler.emit(kept)
+    assert writer.dropped > 0
+    assert pipe.read_through(b"bind it anew\n")[filled:]
+    writer.close(LIMIT_S)
 
 
 def test_a_log_record_is_a_line_and_is_dropped_rather_than_waited_for(pipe: Pipe, few: int) -> None:

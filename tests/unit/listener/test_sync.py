@@ -31,7 +31,7 @@ async def test_the_last_sync_is_done_also_without_a_free_descriptor_or_thread(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, short_of: str
 ) -> None:
     with (tmp_path / "events").open("wb", buffering=0) as file:
-        syncer = Syncer(file.fileno(), Disk(), unexpected)
+        syncer = Syncer(file.fileno(), tmp_path, Disk(), unexpected)
         file.write(b"12345")
         syncer.wrote()
         if short_of == "descriptors":
@@ -61,7 +61,7 @@ async def test_a_sync_that_finds_no_thread_is_tried_again(tmp_path: Path, monkey
 
     monkeypatch.setattr(loop, "run_in_executor", second_time)
     with (tmp_path / "events").open("wb", buffering=0) as file:
-        syncer = Syncer(file.fileno(), Disk(fsync="always"), unexpected)
+        syncer = Syncer(file.fileno(), tmp_path, Disk(fsync="always"), unexpected)
         file.write(b"12345")
         syncer.wrote()
         await synced.wait()

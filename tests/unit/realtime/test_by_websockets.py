@@ -6,12 +6,11 @@ import asyncio
 from typing import Any, cast
 
 import pytest
-from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosedError, ConnectionClosedOK
 from websockets.frames import Close
 
 from videodb_listen.realtime import Connection, Ended
-from videodb_listen.realtime.by_websockets import WebsocketsConnection, _describe
+from videodb_listen.realtime.by_websockets import WebsocketsConnection, _describe, _Socket
 from videodb_listen.settings import Link
 from videodb_listen.text import Secrets
 
@@ -22,10 +21,14 @@ class Silent:
     def __init__(self) -> None:
         self.aborted = False
         self.transport = self
-        self.close_code = 1000
+        self.protocol = self
+        self.close_rcvd: Close | None = Close(1000, "")
 
     def abort(self) -> None:
         self.aborted = True
+
+    def heard(self) -> int:
+        return 0
 
     async def ping(self) -> asyncio.Future[float]:
         return asyncio.get_running_loop().create_future()
@@ -35,7 +38,7 @@ class Silent:
 
 
 def connection(socket: Silent) -> Connection:
-    return WebsocketsConnection(cast(ClientConnection, socket), "id=", Link(), Secrets())
+    return WebsocketsConnection(cast(_Socket, socket), "id=", b"{}", Link(), Secrets())
 
 
 async def test_a_connection_without_a_pong_is_cut() -> None:
@@ -58,7 +61,8 @@ async def test_a_close_that_cannot_be_sent_is_given_up_after_the_drain() -> None
             await asyncio.get_running_loop().create_future()
 
     socket = Full()
-    subject = WebsocketsConnection(cast(ClientConnection, socket), "id=", Link(drain_s=0.01), Secrets())
+    socket.close_rcvd = None
+    subject = WebsocketsConnection(cast(_Socket, socket), "id=", b"{}", Link(drain_s=0.01), Secrets())
     assert not await subject.close()
     assert socket.aborted
 

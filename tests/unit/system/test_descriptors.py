@@ -1,5 +1,6 @@
 """Open files by their number: which file it is, and that 0, 1 and 2 are nobody else's."""
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,3 +60,32 @@ def test_a_closed_descriptor_is_an_error(path: Path) -> None:
 )
 def test_how_a_file_was_opened_is_known(descriptor: int, flags: int, same: bool) -> None:
     assert descriptors.is_opened_with(descriptor, flags) is same
+
+
+def test_a_file_without_a_name_is_unlinked_and_so_is_one_that_another_machine_deleted(
+    path: Path, descriptor: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert descriptors.is_unlinked(descriptor) is False
+    path.rename(path.with_name("moved"))
+    assert descriptors.is_unlinked(descriptor) is False
+    path.with_name("moved").unlink()
+    assert descriptors.is_unlinked(descriptor) is True
+
+    def stale(_: int) -> None:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    path.touch()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fstat", stale)
+        assert descriptors.is_unlinked(descriptor) is True
+        assert descriptors.is_named(descriptor, path) is False
+
+
+def test_an_error_about_an_open_file_passes(descriptor: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fstat", broken)
+        with pytest.raises(OSError, match="Input/output error"):
+            descriptors.is_unlinked(descriptor)

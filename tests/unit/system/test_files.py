@@ -1,5 +1,6 @@
 """Files: private, whole under their name, and never a trap."""
 
+import errno
 import os
 import socket
 import stat
@@ -284,6 +285,72 @@ def test_a_short_write_is_completed(path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(os, "write", lambda descriptor, data: real(descriptor, data[:2]))
     files.replace(path, b"content", alone=True, synced=False)
     assert path.read_bytes() == b"content"
+
+
+@pytest.mark.parametrize(("content", "whole"), [(b"", True), (b"a\n", True), (b"a", False), (b"a\nb", False)])
+def test_a_file_ends_with_a_line_or_without_one(path: Path, content: bytes, whole: bool) -> None:
+    path.write_bytes(content)
+    with path.open("rb") as file:
+        assert files.ends_line(file.fileno()) is whole
+
+
+@pytest.mark.parametrize(
+    ("limit", "newest"),
+    [(1, b""), (2, b""), (3, b"c\n"), (5, b"c\n"), (6, b"bb\nc\n"), (7, b"a\nbb\nc\n"), (9, b"a\nbb\nc\n")],
+)
+def test_the_newest_lines_are_whole(path: Path, limit: int, newest: bytes) -> None:
+    path.write_bytes(b"a\nbb\nc\n")
+    with path.open("rb") as file:
+        assert files.newest_lines(file.fileno(), limit) == newest
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    said: list[str] = []
+    monkeypatch.setattr(files.log, "warning", said.append)
+    files._say_once.cache_clear()
+    return said
+
+
+def lacking(number: int) -> Callable[..., None]:
+    def call(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return call
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM])
+def test_a_file_system_without_permissions_is_used_and_that_is_said_once(
+    path: Path, monkeypatch: pytest.MonkeyPatch, said: list[str], number: int
+) -> None:
+    monkeypatch.setattr(os, "chmod", lacking(number))
+    for _ in range(3):
+        os.close(files.open_private(path, os.O_RDWR, shared=False))
+    files.make_directories(path.parent / "a" / "b")
+    assert len(said) == 1
+    assert "set permissions" in said[0]
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_a_file_system_that_syncs_nothing_is_used_and_that_is_said_once(
+    path: Path, monkeypatch: pytest.MonkeyPatch, said: list[str], number: int
+) -> None:
+    monkeypatch.setattr(os, "fsync", lacking(number))
+    monkeypatch.setattr(os, "fdatasync", lacking(number))
+    for _ in range(3):
+        files.replace(path, b"x", alone=True, synced=True)
+        files.sync_directory(path.parent)
+    assert [message.split(" (")[0] for message in said] == [
+        "this file system cannot sync a file",
+        "this file system cannot sync a directory",
+    ]
+
+
+@pytest.mark.parametrize("call", ["fsync", "chmod"])
+def test_an_io_error_is_no_lack(path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+    monkeypatch.setattr(os, call, lacking(errno.EIO))
+    with pytest.raises((OSError, DirectoryUnusable), match="Input/output error"):
+        files.sync_directory(path.parent) if call == "fsync" else files.open_private(path, os.O_RDWR, shared=False)
 
 
 def test_a_disk_that_takes_nothing_and_gives_no_reason_is_an_error(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

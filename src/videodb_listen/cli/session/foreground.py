@@ -7,7 +7,7 @@ import os
 from functools import partial
 
 from videodb_listen.capturing.recording import Phase, Progress, Recording
-from videodb_listen.cli.program import ABORTED
+from videodb_listen.system.interrupts import INTERRUPTED
 from videodb_listen.system.signals import SIGHUP, SIGINT, SIGTERM, handled
 
 _AT_ONCE: dict[Phase, str] = {
@@ -44,4 +44,4 @@ async def _until_signal(recording: Recording, progress: Progress) -> str:
             return await main
         except asyncio.CancelledError:
             progress.say(_AT_ONCE[recording.phase])
-            os._exit(ABORTED)  # an orderly end would wait for the look-up of a name, which can hang
+            os._exit(INTERRUPTED)  # an orderly end would wait for the look-up of a name, which can hang

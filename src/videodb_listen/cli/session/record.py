@@ -52,7 +52,8 @@ def record(**options: Any) -> None:
     layout = environ.layout(options["directory"])
     api = Api(environ.account(options["base_url"], options["api_key_file"]))
     timeout_s = environ.value("startup_timeout_s", {})
-    ws_id = service.start(layout, _words_for_run(layout, options), timeout_s)
+    words = _words_for_run(layout, options)
+    ws_id = service.start(layout, words, timeout_s, key=lambda: environ.file_key(options["api_key_file"]))
     progress = ProgressLines()
     write_out([visible(run(Recording(api, layout, ws_id, plan, progress), progress)).encode() + b"\n"])
 
@@ -84,6 +85,5 @@ def _words_for_run(layout: Layout, options: dict[str, Any]) -> list[str]:
         "--cwd": options["cwd"],
         "--base-url": options["base_url"],
         "--collection": options["collection"],
-        "--api-key-file": options["api_key_file"],
     }
     return [word for flag, value in flags.items() if value for word in (flag, value)]

@@ -48,7 +48,7 @@ def test_what_can_mean_nothing_is_wrong_usage(words: str, said: str) -> None:
 
 
 def test_a_listener_that_is_launched_is_told_the_account_and_the_place() -> None:
-    words = ["--cwd", "there", "--collection", "c-1", "--base-url", "https://x", "--api-key-file", "key"]
+    words = ["--cwd", "there", "--collection", "c-1", "--base-url", "https://x"]
     assert _words_for_run(Layout(Path("/d")), options("--dir", "elsewhere")) == ["--dir", "/d"]
     told = _words_for_run(Layout(Path("/d")), options(*words))
     assert dict(zip(told[::2], told[1::2], strict=True)) == {
