@@ -49,6 +49,8 @@ BYTE_ORDER_MARK = codecs.BOM_UTF8
 
 _STAMPS = ("ts", "unix_ts")
 _LINE_BREAKS = bytes.maketrans(b"\r\n", b"  ")  # in valid JSON a raw CR or LF is only ever white space
+_ESCAPED_SHORT = b'"\\\b\t\n\f\r'  # by a backslash; other controls as six characters
+_ESCAPED_LONG = bytes(set(range(0x20)) - set(_ESCAPED_SHORT))
 _OBJECT = re.compile(rb"[ \t\r\n]*+\{")
 _EMPTY = re.compile(_OBJECT.pattern + rb"[ \t\r\n]*+\}")
 _CONNECTION_ID = re.compile(rf"[!-~]{{1,{MAX_CONNECTION_ID}}}")
@@ -163,12 +165,8 @@ def encode_in_steps(frame: bytes, received_s: float) -> Generator[None, None, by
     proven = yield from _proven(frame)
     if proven is not None:
         yield from _write_object(line, frame, *proven)
-    else:
-        begin = line.tell()
-        if not (yield from _write_text(line, frame)):
-            line.seek(begin)
-            line.truncate()
-            yield from _write_base64(line, frame)
+    elif (yield from _doubles(frame)) or not (yield from _write_text(line, frame)):
+        yield from _write_base64(line, frame)
     return line.getvalue()
 
 
@@ -222,19 +220,30 @@ def _copy(line: BytesIO, text: bytes, start: int, end: int) -> Generator[None, N
         yield
 
 
+def _doubles(frame: bytes) -> Generator[None, None, bool]:
+    """Whether escapes would more than double `frame`, were it text."""
+    added = 0
+    for at in range(0, len(frame), PIECE_BYTES):
+        block = frame[at : at + PIECE_BYTES]
+        added += len(block) - len(block.translate(None, _ESCAPED_SHORT))
+        added += 5 * (len(block) - len(block.translate(None, _ESCAPED_LONG)))
+        yield
+    return added > len(frame)
+
+
 def _write_text(line: BytesIO, frame: bytes) -> Generator[None, None, bool]:
-    """Whether `frame` was written: it is UTF-8, and its escapes do not more than double it."""
+    """Whether `frame` is UTF-8, and was written; otherwise `line` is as it was."""
+    begin = line.tell()
     line.write(b',"raw":"')
-    end = line.tell() + 2 * len(frame)
     decode = codecs.getincrementaldecoder("utf-8")().decode
     for at in range(0, len(frame), PIECE_BYTES):
         try:
             text = decode(frame[at : at + PIECE_BYTES], at + PIECE_BYTES >= len(frame))
         except UnicodeDecodeError:
+            line.seek(begin)
+            line.truncate()
             return False
         line.write(orjson.dumps(text)[1:-1])
-        if line.tell() > end:
-            return False
         yield
     line.write(b'"}\n')
     return True

@@ -353,12 +353,22 @@ def test_a_frame_that_is_looked_at_in_pieces_gives_the_same_line(frame: bytes, s
         assert got == whole
 
 
-def test_the_end_of_a_long_key_is_no_stamp() -> None:
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b'{"%bts":1,"ts":2}',
+        b'{"%bts":1,"source_ts":2}',
+        b'{"ts":1,"source_%bts":2}',
+        b'{"a":"%bts","ts":2}',
+        b'{"a":"%bts","source_ts":2}',
+    ],
+)
+def test_the_end_of_a_string_that_is_cut_is_no_stamp(frame: bytes) -> None:
     with pieces_of(24), pytest.MonkeyPatch.context() as patch:
         patch.setattr("videodb_listen.pieces._LONGEST_KEY", 24)
-        for length in range(60):
-            frame = b'{"%bts":1,"ts":2,"%bts":3}' % (b"k" * length or b"-", b"source_" * (length // 7 + 1))
-            assert in_steps(frame)[0] == encode_line(frame, NOW_S)
+        for length in range(1, 90):
+            one = frame % (b"k" * length)
+            assert in_steps(one)[0] == encode_line(one, NOW_S)
 
 
 @given(st.lists(members(st.sampled_from((*STAMP_KEYS, '"a"')), any_values), min_size=1, max_size=9))
