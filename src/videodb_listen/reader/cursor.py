@@ -17,6 +17,7 @@ from videodb_listen.reader.history import Place
 from videodb_listen.system import files, locks
 
 VERSION = 1
+MAX_OFFSET = (1 << 63) - 1  # what the kernel counts with
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
@@ -51,13 +52,18 @@ class Cursor:
         with self._explained():
             try:
                 content = orjson.loads(files.read(self._path))
-                return Place(content["after"], content["head"], int(content["offset"]))
             except FileNotFoundError:
                 return Place()
-            except (ValueError, KeyError, TypeError):
-                raise DirectoryUnusable(
-                    f"{self._path} is not a cursor", fix="remove it to read from the beginning of the file again"
-                ) from None
+            except ValueError:
+                content = None
+        match content:
+            case {"after": str() | None as after, "head": str() | None as head, "offset": int(offset)} if (
+                0 <= offset <= MAX_OFFSET
+            ):
+                return Place(after, head, offset)
+        raise DirectoryUnusable(
+            f"{self._path} is not a cursor", fix="remove it to read from the beginning of the file again"
+        )
 
     def save(self, place: Place) -> None:
         """Move to `place`: the file is replaced whole, and synced. Raises DirectoryUnusable."""
