@@ -26,6 +26,7 @@ from videodb_emulator.pure.dialect import (
     VISUAL_CHANNELS,
     Dialect,
 )
+from videodb_listen.cli.flags import Parsed
 from videodb_listen.cli.recorder import recorder
 from videodb_listen.cli.trigger import trigger
 from videodb_listen.errors import ConfigurationError
@@ -37,24 +38,21 @@ if TYPE_CHECKING:
 Command = Callable[..., Any]
 
 
-def _positive(_context: click.Context, _parameter: click.Parameter, value: float) -> float:
-    if not value > 0:  # this way round NaN is refused, too
-        raise click.BadParameter(f"{value} is not more than 0.")
-    return value
+def _speed_in(text: str) -> float:
+    if not (speed := float(text)) > 0:  # this way round NaN is refused, too
+        raise ValueError(f"{text} is not more than 0")
+    return speed
 
 
-def _lag(_context: click.Context, _parameter: click.Parameter, value: str) -> float:
-    try:
-        return -seconds(value[1:]) if value.startswith("-") else seconds(value)
-    except ValueError as error:
-        raise click.BadParameter(f"{error}.") from error
+def _lag_in(text: str) -> float:
+    return -seconds(text[1:]) if text.startswith("-") else seconds(text)
 
 
 _port = click.option(
     "--port", type=click.IntRange(0, 65535), default=0, metavar="PORT", help="Port on 127.0.0.1.  [default: a free one]"
 )
 _speed = click.option(
-    "--speed", type=float, default=1.0, show_default=True, callback=_positive, help="Divides every delay."
+    "--speed", type=Parsed(_speed_in, "FLOAT"), default=1.0, show_default=True, help="Divides every delay."
 )
 
 
@@ -112,8 +110,7 @@ comes from then until the next one:
     "record_lag_s",
     default="0",
     show_default=True,
-    metavar="TIME",
-    callback=_lag,
+    type=Parsed(_lag_in, "TIME"),
     help="From a live event until its record is there, e.g. 5s; -2s: the record is there before the event.",
 )
 @click.option(
@@ -193,8 +190,6 @@ def _run(
     )
     try:
         asyncio.run(_serve_until_signal(scenario, speed=speed, port=port, faults=faults, dialect=dialect))
-    except BrokenPipeError:  # nobody reads the first line: that is click's to say, not a matter of the port
-        raise
     except OSError as error:
         message = f"cannot listen on 127.0.0.1:{port}: {error.strerror}"
         raise ConfigurationError(message, fix="give another --port, or none for a free one") from error

@@ -1,20 +1,84 @@
-"""What commands print: lines on stdout, fit for what it is, a word on stderr; and what is said when that fails."""
+"""What commands print: lines on stdout, fit for what it is, a word on stderr; and what is said when that fails.
+
+`take_streams` comes first in every process. From then on `sys.stdout` and `sys.stderr` are there, whatever we were
+started with, and nothing waits in a buffer: what could not be written is known at once, and not when Python exits.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import select
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
-from typing import BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import click
+import orjson
 
-from videodb_listen.system.descriptors import STDOUT
+from videodb_listen.system.descriptors import STDERR, STDOUT, occupy_standard
 from videodb_listen.system.files import explained
 from videodb_listen.text import visible
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+
+def take_streams() -> None:
+    """Keep the descriptors 0, 1 and 2 from our files, and have everything that is printed go where failures are met."""
+    occupy_standard()
+    if sys.stdout is sys.__stdout__:  # a test has others
+        sys.stdout = io.TextIOWrapper(_Stdout(), "utf-8", "backslashreplace", write_through=True)
+    if sys.stderr is sys.__stderr__:
+        sys.stderr = io.TextIOWrapper(_Stderr(), "utf-8", "backslashreplace", write_through=True)
+
+
+class _Stdout(io.RawIOBase):
+    """Descriptor 1. A reader that left ends the command, with 0; anything else raises DirectoryUnusable."""
+
+    name = "<stdout>"
+
+    def writable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return STDOUT
+
+    def isatty(self) -> bool:
+        return os.isatty(self.fileno())
+
+    def write(self, data: ReadableBuffer) -> int:
+        with writable("standard output"):
+            return _write_all(STDOUT, memoryview(data).cast("B"))
+        raise click.exceptions.Exit(0)
+
+
+class _Stderr(_Stdout):
+    """Descriptor 2. What cannot be said there, nobody wants to hear."""
+
+    name = "<stderr>"
+
+    def fileno(self) -> int:
+        return STDERR
+
+    def write(self, data: ReadableBuffer) -> int:
+        rest = memoryview(data).cast("B")
+        with contextlib.suppress(OSError):
+            _write_all(STDERR, rest)
+        return len(rest)
+
+
+def _write_all(descriptor: int, data: memoryview) -> int:
+    """Write all of `data`, however slow its reader is. Raises OSError."""
+    rest = data
+    while rest:
+        try:
+            rest = rest[os.write(descriptor, rest) :]
+        except BlockingIOError:  # someone who shares the pipe made it non-blocking
+            select.select([], [descriptor], [])
+    return len(data)
 
 
 @contextlib.contextmanager
@@ -25,45 +89,37 @@ def writable(name: str) -> Iterator[None]:
         yield
 
 
-@contextlib.contextmanager
-def standard_output() -> Iterator[BinaryIO]:
-    """A buffer of our own on stdout: what `sys.stdout` could not write it would try again at exit, and complain.
-
-    Not by `sys.stdout.fileno()`: a closed stdout has no `sys.stdout` at all.
-    """
-    with writable("standard output"), open(STDOUT, "wb", closefd=False) as file:
-        yield file
-
-
 def write_out(lines: Iterable[bytes]) -> None:
     """Write to stdout, at once. A reader that left ends the command, with 0. Raises DirectoryUnusable."""
-    data = memoryview(b"".join(lines))
-    with writable("standard output"):
-        while data:
-            try:
-                data = data[os.write(STDOUT, data) :]
-            except BlockingIOError:  # someone who shares the pipe made it non-blocking
-                select.select([], [STDOUT], [])
-        return
-    raise click.exceptions.Exit(0)
+    click.echo(b"".join(lines), nl=False)
 
 
-def for_stdout(line: bytes) -> bytes:
-    """`line` as it is; for a terminal, what could steer it is written out."""
+def for_stdout(lines: bytes) -> bytes:
+    """`lines` as they are; for a terminal, what could steer it is written out."""
     if not is_terminal():
-        return line
-    return visible(line.decode("utf-8", "backslashreplace").removesuffix("\n")).encode() + b"\n"
+        return lines
+    return "\n".join(map(visible, lines.decode("utf-8", "backslashreplace").split("\n"))).encode()
 
 
 @cache
 def is_terminal() -> bool:
     """Whether stdout is one."""
-    return sys.stdout is not None and sys.stdout.isatty()
+    return sys.stdout.isatty()
 
 
-def labelled(rows: Sequence[tuple[str, str | None]]) -> list[str]:
+def labelled(rows: Sequence[tuple[str, str | None]], columns: int = 12) -> list[str]:
     """A screen for people: label and text a row; what is not known has no row."""
-    return [f"{label:<12}{visible(text)}" for label, text in rows if text]
+    return [f"{label:<{columns}}{visible(text)}" for label, text in rows if text]
+
+
+def print_screen(lines: Iterable[str]) -> None:
+    """A screen for people."""
+    click.echo("\n".join(lines))
+
+
+def print_object(content: dict[str, Any]) -> None:
+    """One JSON object for programs."""
+    write_out([for_stdout(orjson.dumps(content) + b"\n")])
 
 
 def say(what: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import click
 
 from videodb_listen.cli.first_word import cli, meant
+from videodb_listen.cli.output import take_streams
 from videodb_listen.environment import log_format
 from videodb_listen.errors import Bug, ListenError, Usage
 from videodb_listen.text import visible
@@ -24,14 +24,12 @@ _ASKING = (click.Option(["--json", "as_json"], is_flag=True), click.Option(["--l
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command line `args` (None: that of the process) and exit with its status."""
+    take_streams()
     words = list(sys.argv[1:] if args is None else args)
     try:
         status = cli.main(words, prog_name="videodb-listen", standalone_mode=False)
     except click.Abort:
         status = ABORTED
-    except BrokenPipeError:
-        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115  # or Python complains once more while it exits
-        status = 0
     except Exception as exc:  # noqa: BLE001  # the last resort: it becomes one line and a status
         status = _report(_error_of(exc), as_json=asks_for_json(words))
     sys.exit(status if isinstance(status, int) else 0)

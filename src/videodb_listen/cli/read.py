@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 import click
 
-from videodb_listen.cli.filters import filter_options, filters_of
-from videodb_listen.cli.flags import Parsed, with_layout
+from videodb_listen.cli.filters import Filters, filter_options
+from videodb_listen.cli.flags import Parsed
 from videodb_listen.cli.output import say, write_out
-from videodb_listen.cli.reading import damage_counter, find_recording, readable
+from videodb_listen.cli.reading import damage_counter, with_recording
 from videodb_listen.cli.render import Render, format_option, heading, renderer
-from videodb_listen.paths import Layout
 from videodb_listen.reader.blocks import Block
 from videodb_listen.reader.history import Place
 from videodb_listen.reader.query import OnDamage, Where, select
+from videodb_listen.reader.recording import Recording
 from videodb_listen.units import parse_size
 
 _BATCH_BYTES = 256 << 10
@@ -23,7 +22,7 @@ _BATCH_BYTES = 256 << 10
 
 
 @click.command()
-@with_layout
+@with_recording()
 @filter_options
 @click.option("--cursor", "name", required=True, metavar="NAME", help="Whose place to go on at; a new one begins.")
 @click.option(
@@ -42,12 +41,7 @@ _BATCH_BYTES = 256 << 10
 )
 @format_option("json")
 def read(
-    layout: Layout,
-    name: str,
-    max_events: int | None,
-    max_bytes: int | None,
-    format: str,
-    **options: Any,
+    recording: Recording, chosen: Filters, name: str, max_events: int | None, max_bytes: int | None, format: str
 ) -> None:
     """Print exactly what is new since the last time that this cursor was used.
 
@@ -57,14 +51,12 @@ def read(
     \b
     videodb-listen read --cursor my-agent --max-bytes 16K
     """
-    recording = find_recording(layout)
     cursor, render, budget = recording.cursor(name), renderer(format), _Budget(max_events, max_bytes)
-    with readable(recording.directory), cursor.held(), damage_counter() as on_damage:
-        where = filters_of(options, recording).where
+    with cursor.held(), damage_counter() as on_damage:
         write_out(heading(format))
         with recording.reader(cursor.load(), on_restart=say) as reader:
             while not budget.spent and (block := reader.read(_BATCH_BYTES)) is not None:
-                place, shown = _batch(block, where, render, budget, on_damage)
+                place, shown = _batch(block, chosen.where, render, budget, on_damage)
                 write_out(shown)
                 cursor.save(place)
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
+from videodb_listen.cli.flags import Command, with_layout
 from videodb_listen.cli.output import say
 from videodb_listen.errors import DirectoryUnusable
 from videodb_listen.paths import Layout
@@ -15,15 +18,29 @@ from videodb_listen.reader.recording import Recording
 from videodb_listen.system.files import explained
 
 
-def find_recording(layout: Layout) -> Recording:
-    """The recording in it. Raises DirectoryUnusable when there is no events file, not even a rotated one."""
-    recording = Recording(layout)
-    with readable(recording.directory):
-        if not recording.history.exists():
-            raise DirectoryUnusable(
-                f"there is no events file {recording.history.events}", fix="start a listener, or name another --dir"
-            )
-    return recording
+def with_recording(*, there: bool = True) -> Callable[[Command], Command]:
+    """`--dir` and `--cwd`; the command is handed the `recording` that they name.
+
+    DirectoryUnusable ends it when a file cannot be read, and where it has to be `there`, when there is no events file,
+    not even a rotated one.
+    """
+
+    def decorate(command: Command) -> Command:
+        @with_layout
+        @functools.wraps(command)
+        def called(*args: Any, layout: Layout, **options: Any) -> Any:
+            recording = Recording(layout)
+            with readable(recording.directory):
+                if there and not recording.history.exists():
+                    raise DirectoryUnusable(
+                        f"there is no events file {recording.history.events}",
+                        fix="start a listener, or name another --dir",
+                    )
+                return command(*args, recording=recording, **options)
+
+        return called
+
+    return decorate
 
 
 def readable(directory: Path) -> AbstractContextManager[None]:

@@ -26,8 +26,9 @@ def start(
     \b
     videodb-listen start --clear
     """
-    descriptors.occupy_standard()
     environ = environment.read(cwd)
     layout = environ.layout(chosen_directory(dir_argument, directory))
     timeout_s = environ.value("startup_timeout_s", options) or None
-    click.echo(f"WS_ID={service.start(layout, ctx.meta[WORDS], timeout_s, clear=options['clear'])}")
+    ws_id = service.start(layout, ctx.meta[WORDS], timeout_s, clear=options["clear"])
+    if descriptors.is_writable(descriptors.STDOUT):  # a listener is worth having without anybody to read its id
+        click.echo(f"WS_ID={ws_id}")

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 import click
-import orjson
 
-from videodb_listen.cli.filters import filter_options, filters_of
-from videodb_listen.cli.flags import with_layout
-from videodb_listen.cli.output import for_stdout, labelled, write_out
-from videodb_listen.cli.reading import find_recording, readable
+from videodb_listen.cli.filters import Filters, filter_options
+from videodb_listen.cli.output import labelled, print_object, print_screen
+from videodb_listen.cli.reading import with_recording
 from videodb_listen.cli.render import json_option
-from videodb_listen.paths import Layout
 from videodb_listen.reader.journal import Gap, longest, total_s
+from videodb_listen.reader.recording import Recording
 from videodb_listen.reader.stats import Amount, Stats, ranked
 from videodb_listen.text import shorten, visible
 from videodb_listen.units import format_duration, format_size
@@ -28,10 +25,10 @@ _ALIGNMENT = "<>>><<<"  # of the columns of a table
 
 
 @click.command()
-@with_layout
+@with_recording()
 @filter_options
 @json_option
-def stats(layout: Layout, as_json: bool, **options: Any) -> None:
+def stats(recording: Recording, chosen: Filters, as_json: bool) -> None:
     """Show how many events there are, how fast they came, and when none could.
 
     The rate counts the time from the first to the last event. The filters choose the events; of the gaps in the
@@ -41,14 +38,11 @@ def stats(layout: Layout, as_json: bool, **options: Any) -> None:
     videodb-listen stats --since 1h
     videodb-listen stats --json | jq '.channels[] | {channel, rate_per_minute}'
     """
-    recording = find_recording(layout)
-    with readable(recording.directory):
-        chosen = filters_of(options, recording)
-        found = recording.stats(chosen.where, since=chosen.since_s, until=chosen.until_s)
+    found = recording.stats(chosen.where, since=chosen.since_s, until=chosen.until_s)
     if as_json:
-        write_out([for_stdout(orjson.dumps(found.as_dict()) + b"\n")])
+        print_object(found.as_dict())
     else:
-        click.echo("\n".join(_screen(found, str(recording.history.events))))
+        print_screen(_screen(found, str(recording.history.events)))
 
 
 def _screen(found: Stats, file: str) -> list[str]:

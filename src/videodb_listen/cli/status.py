@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import click
-import orjson
 
 from videodb_listen import service
 from videodb_listen.cli.flags import with_layout
 from videodb_listen.cli.logs import json_safe
+from videodb_listen.cli.output import labelled, print_object, print_screen
+from videodb_listen.cli.render import json_option
 from videodb_listen.errors import NotConnected, NotRunning
 from videodb_listen.paths import Layout
 from videodb_listen.presence import Presence, State
-from videodb_listen.text import visible
 from videodb_listen.units import format_duration, format_size
 
 
 @click.command()
 @with_layout
-@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a screen.")
+@json_option
 def status(layout: Layout, as_json: bool) -> None:
     """Show whether a listener runs and is connected; exit 0 only if it is.
 
@@ -28,17 +28,17 @@ def status(layout: Layout, as_json: bool) -> None:
     """
     seen = service.status(layout)
     if as_json:
-        click.echo(orjson.dumps(json_safe(seen.as_dict())))
+        print_object(json_safe(seen.as_dict()))
     else:
-        click.echo("\n".join(f"{name:<11}{visible(text)}" for name, text in _screen(seen, layout)))
+        print_screen(_screen(seen, layout))
     if not seen.held:
         raise click.exceptions.Exit(NotRunning.status)
     if not seen.connected:
         raise click.exceptions.Exit(NotConnected.status)
 
 
-def _screen(seen: Presence, layout: Layout) -> list[tuple[str, str]]:
-    """One screen for people: label and text a row; what is not known has no row."""
+def _screen(seen: Presence, layout: Layout) -> list[str]:
+    """One screen for people; what is not known has no row."""
     state = seen.state or State()
     now = seen.looked_unix_ts
 
@@ -58,4 +58,4 @@ def _screen(seen: Presence, layout: Layout) -> list[tuple[str, str]]:
         ("error", state.error),
         ("file", str(layout.events)),
     ]
-    return [(name, text) for name, text in rows if text]
+    return labelled(rows, 11)

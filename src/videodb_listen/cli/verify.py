@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import click
-import orjson
 
-from videodb_listen.cli.flags import with_layout
-from videodb_listen.cli.output import for_stdout, labelled, write_out
-from videodb_listen.cli.reading import find_recording, readable
+from videodb_listen.cli.output import labelled, print_object, print_screen
+from videodb_listen.cli.reading import with_recording
 from videodb_listen.cli.render import json_option
-from videodb_listen.paths import Layout
 from videodb_listen.reader.damage import DAMAGE, NOTED, Spot
+from videodb_listen.reader.recording import Recording
 from videodb_listen.reader.verify import Report
 from videodb_listen.units import format_size
 
@@ -18,9 +16,9 @@ _DAMAGED = 1  # the exit status
 
 
 @click.command()
-@with_layout
+@with_recording()
 @json_option
-def verify(layout: Layout, as_json: bool) -> None:
+def verify(recording: Recording, as_json: bool) -> None:
     """Look at every line of every file, changing nothing; exit 0 when all is whole, 1 when there is damage.
 
     Damage is what was recorded and cannot be read any more, and events out of order within the last run. Whatever else
@@ -29,13 +27,11 @@ def verify(layout: Layout, as_json: bool) -> None:
     \b
     videodb-listen verify || videodb-listen verify --json | jq '.damage[]'
     """
-    recording = find_recording(layout)
-    with readable(recording.directory):
-        report = recording.verify()
+    report = recording.verify()
     if as_json:
-        write_out([for_stdout(orjson.dumps(report.as_dict()) + b"\n")])
+        print_object(report.as_dict())
     else:
-        click.echo("\n".join(_screen(report, str(recording.directory))))
+        print_screen(_screen(report, str(recording.directory)))
     if report.damaged:
         raise click.exceptions.Exit(_DAMAGED)
 

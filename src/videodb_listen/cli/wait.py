@@ -8,11 +8,10 @@ from typing import Any, Literal
 import click
 import orjson
 
-from videodb_listen.cli.filters import MOMENT, content_options, filters_of
-from videodb_listen.cli.flags import DURATION, Parsed, with_layout
+from videodb_listen.cli.filters import MOMENT, Filters, content_options
+from videodb_listen.cli.flags import DURATION, Parsed
 from videodb_listen.cli.output import for_stdout, write_out
-from videodb_listen.cli.reading import readable
-from videodb_listen.paths import Layout
+from videodb_listen.cli.reading import with_recording
 from videodb_listen.reader import query
 from videodb_listen.reader.recording import Recording
 from videodb_listen.text import visible
@@ -24,7 +23,7 @@ def _from(text: str) -> str | float:
 
 @click.command()
 @click.argument("events_wanted", metavar="[EVENT]...", nargs=-1)
-@with_layout
+@with_recording(there=False)
 @content_options
 @click.option(
     "--from",
@@ -38,11 +37,11 @@ def _from(text: str) -> str | float:
 @click.option("--print", "path", metavar="PATH", help="Print this field of the event only, as in data.rtstreams.")
 def wait(
     events_wanted: tuple[str, ...],
-    layout: Layout,
+    recording: Recording,
+    chosen: Filters,
     begin: float | Literal["start", "now"],
     timeout_s: float | None,
     path: str | None,
-    **options: Any,
 ) -> None:
     """Block until one of these events is in the file, and print its line.
 
@@ -54,16 +53,12 @@ def wait(
     videodb-listen wait capture_session.active --timeout 2m --print data.rtstreams
     videodb-listen wait --channel transcript --grep budget
     """
-    recording = Recording(layout)
-    with readable(recording.directory):
-        where = filters_of(options, recording).where
-        if not events_wanted and where is query.ANY:
-            raise click.UsageError("name an event to wait for, or a filter")
-        if events_wanted:
-            where &= query.event(*events_wanted)
-        recording.wait(
-            where, since=None if begin == "now" else begin, timeout_s=timeout_s, on_found=partial(_show, path)
-        )
+    where = chosen.where
+    if events_wanted:
+        where &= query.event(*events_wanted)
+    elif where is query.ANY:
+        raise click.UsageError("name an event to wait for, or a filter")
+    recording.wait(where, since=None if begin == "now" else begin, timeout_s=timeout_s, on_found=partial(_show, path))
 
 
 def _show(path: str | None, line: bytes, event: dict[str, Any]) -> None:

@@ -6,7 +6,6 @@ number of lines.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -53,8 +52,8 @@ class Chain:
 
     def __init__(self, window_lines: int = WINDOW_LINES) -> None:
         self.lines = self.bytes = 0
-        self._recent: deque[int] = deque(maxlen=window_lines)  # hashes of lines, each once
-        self._known: set[int] = set()  # the same
+        self._window_lines = window_lines
+        self._known: dict[int, None] = {}  # hashes of the last lines, oldest first
         self._before: tuple[float, bool] | None = None  # stamp of the line before, and whether that was in the run
 
     def judge(self, line: bytes, offset: int, *, run_from: int | None) -> list[str]:
@@ -81,10 +80,9 @@ class Chain:
     def _is_known(self, key: int) -> bool:
         if key in self._known:
             return True
-        if len(self._recent) == self._recent.maxlen:
-            self._known.discard(self._recent[0])
-        self._recent.append(key)
-        self._known.add(key)
+        self._known[key] = None
+        if len(self._known) > self._window_lines:
+            del self._known[next(iter(self._known))]
         return False
 
 

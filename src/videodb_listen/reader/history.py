@@ -14,7 +14,7 @@ import gzip
 import hashlib
 import os
 import zlib
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,8 @@ _HEAD_BYTES = 4096
 """What identifies a file: its first line, or this much of it. The line has a stamp, so no two files begin alike."""
 
 _UNPACKED_BYTES = 256 << 10
+
+_CHUNK_BYTES = 1 << 20
 
 _PROBE_BYTES = 4096
 """Read at a time to find the end of a line: most are shorter."""
@@ -73,6 +75,11 @@ class OpenPart:
     def __repr__(self) -> str:
         return f"<OpenPart {self._path} after {self.after}>"
 
+    @property
+    def name(self) -> str:
+        """The file's name when it was opened."""
+        return self._path.name
+
     def head(self) -> str | None:
         """How the file begins; None while it has no whole line."""
         return head_of(self.read_at(0, _HEAD_BYTES)) if self._unpacked is None else self._packed_head
@@ -91,6 +98,13 @@ class OpenPart:
             self._kept_from += passed
         start = offset - self._kept_from
         return bytes(self._kept[start : start + size])
+
+    def chunks(self, end: int | None = None) -> Iterator[bytes]:
+        """All of it from its beginning, up to `end` (bytes; None: to its end, which a flood may put off for ever)."""
+        offset = 0
+        while data := self.read_at(offset, _CHUNK_BYTES if end is None else min(_CHUNK_BYTES, end - offset)):
+            yield data
+            offset += len(data)
 
     def _unpack(self, file: gzip.GzipFile) -> bytes:
         try:

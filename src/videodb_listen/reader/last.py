@@ -54,9 +54,8 @@ def _backwards(part: OpenPart, end: int, where: Where) -> Iterator[list[Found]]:
 
 
 def _forwards(part: OpenPart, where: Where) -> Iterator[Found]:
-    offset, rest = 0, b""
-    while data := part.read_at(offset, BLOCK_BYTES):
-        offset += len(data)
+    rest = b""
+    for data in part.chunks():
         whole = data.rfind(b"\n") + 1
         yield from select(rest + data[:whole], where)
         rest = data[whole:] if whole else rest + data

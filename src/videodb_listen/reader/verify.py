@@ -19,8 +19,6 @@ from videodb_listen.reader.run import Run
 
 SHOWN = 20  # damage beyond these places is only counted: whoever has more wants the number, not a list
 
-_CHUNK_BYTES = 1 << 20
-
 
 @dataclass(slots=True)
 class Report:
@@ -114,7 +112,7 @@ def _take_events(report: Report, chain: Chain, history: History) -> bool:
         head = part.head()
         tail = "unfinished" if part.stamp else "growing"
         judge = partial(chain.judge, run_from=run_from)
-        report.take(scan(_name(part, history), _chunks(part), judge, tail=tail))
+        report.take(scan(part.name, _chunks(part), judge, tail=tail))
         if head not in (None, part.head()):
             return False
         report.files += 1
@@ -139,19 +137,9 @@ def _parts(history: History) -> Iterator[OpenPart]:
                 yield part
 
 
-def _name(part: OpenPart, history: History) -> str:
-    if part.stamp is None or history.layout is None:
-        return history.events.name
-    return history.layout.generation(part.stamp).name + (".gz" if part.seekable_size is None else "")
-
-
 def _chunks(part: OpenPart) -> Iterator[bytes]:
     """All of `part`. What comes later is not looked at: a flood would keep us. Raises EOFError where it breaks."""
-    end, offset = part.seekable_size, 0
-    size = _CHUNK_BYTES
-    while data := part.read_at(offset, size if end is None else min(size, end - offset)):
-        yield data
-        offset += len(data)
+    yield from part.chunks(part.seekable_size)
     if part.broken:
         raise EOFError(part.broken)
 

@@ -11,12 +11,16 @@ STDIN, STDOUT, STDERR = 0, 1, 2
 
 
 def occupy_standard() -> None:
-    """Put /dev/null where 0, 1 or 2 is closed: otherwise the next file opened gets that number, and our output."""
-    for number in (STDIN, STDOUT, STDERR):
+    """Put /dev/null where 0, 1 or 2 is closed: otherwise the next file opened gets that number, and our output.
+
+    In the place of stdout it is open for reading only. What is written there was asked for, and would be lost without a
+    word: so writing fails, as it does on a closed descriptor.
+    """
+    for number, access in ((STDIN, os.O_RDONLY), (STDOUT, os.O_RDONLY), (STDERR, os.O_WRONLY)):
         try:
             os.fstat(number)
         except OSError:
-            descriptor = os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is this one
+            descriptor = os.open(os.devnull, access)  # the lowest free number, which is this one
             if descriptor != number:
                 os.dup2(descriptor, number)
                 os.close(descriptor)
@@ -31,6 +35,11 @@ def is_named(descriptor: int, path: Path) -> bool | None:
     with contextlib.suppress(OSError):
         return os.path.samestat(ours, path.stat())
     return None
+
+
+def is_writable(descriptor: int) -> bool:
+    """Whether it was opened for writing. Raises OSError."""
+    return fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY
 
 
 def is_opened_with(descriptor: int, flags: int) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import click
@@ -137,15 +136,6 @@ def test_an_interruption_ends_as_shells_count_it(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(SystemExit) as end:
         main(["status"])
     assert end.value.code == 130
-
-
-def test_a_reader_that_left_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdout", sys.stdout)  # it is replaced; afterwards it is as it was
-    raising(monkeypatch, BrokenPipeError())
-    with pytest.raises(SystemExit) as end:
-        main(["status"])
-    sys.stdout.close()
-    assert end.value.code == 0
 
 
 def test_what_an_error_says_is_made_visible(

@@ -38,12 +38,10 @@ def test_nothing_moves_where_there_is_no_terminal(monkeypatch: pytest.MonkeyPatc
     assert shown(monkeypatch, terminal=False) == "stopped\\x1b\n"
 
 
-@pytest.mark.parametrize("stderr", ["closed", None])
-def test_a_stderr_that_is_closed_disturbs_nobody(monkeypatch: pytest.MonkeyPatch, stderr: str | None) -> None:
-    screen = Screen(terminal=False)
-    screen.close()
-    monkeypatch.setattr(sys, "stderr", screen if stderr else None)
+def test_what_moves_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Screen(terminal=True)
+    monkeypatch.setattr(sys, "stderr", screen)
     progress = ProgressLines()
-    progress.say("stopped")
-    if stderr is None:
-        progress.move("recording 1s", {})
+    progress.move("reading 50%")
+    progress.rub_out()
+    assert screen.getvalue().endswith("\r\x1b[K")

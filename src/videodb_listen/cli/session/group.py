@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import click
-import orjson
 
 from videodb_listen import environment
 from videodb_listen.cli.flags import DURATION, session_options
-from videodb_listen.cli.output import for_stdout, write_out
+from videodb_listen.cli.output import print_object, print_screen
 from videodb_listen.cli.session.record import record
 from videodb_listen.text import visible
 
@@ -89,8 +88,6 @@ def _session(session_id: str, options: dict[str, str | None]) -> Any:
 
 def _show(one: Any, *, as_json: bool) -> None:
     if as_json:
-        write_out([for_stdout(orjson.dumps(one.data) + b"\n")])
+        print_object(one.data)
     else:
-        write_out(
-            [f"{visible(one.id):<42} {visible(one.status or '-'):<10} {visible(one.created_at or '')}\n".encode()]
-        )
+        print_screen([f"{visible(one.id):<42} {visible(one.status or '-'):<10} {visible(one.created_at or '')}"])

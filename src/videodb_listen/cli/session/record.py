@@ -11,7 +11,6 @@ from videodb_listen import environment, service
 from videodb_listen.cli.flags import DURATION, session_options
 from videodb_listen.cli.output import write_out
 from videodb_listen.paths import Layout
-from videodb_listen.system import descriptors
 from videodb_listen.text import visible
 
 if TYPE_CHECKING:
@@ -46,7 +45,6 @@ def record(**options: Any) -> None:
     from videodb_listen.cli.progress import ProgressLines
     from videodb_listen.cli.session.foreground import run
 
-    descriptors.occupy_standard()
     environ = environment.read(options["cwd"])
     plan = _plan(options, environ.value("collection", options))
     layout = environ.layout(options["directory"])
