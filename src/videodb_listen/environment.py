@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING, Any
 from videodb_listen.errors import ConfigurationError
 from videodb_listen.paths import DIRECTORY_NAME, Layout, directory_in, state_directory
 from videodb_listen.system.files import is_strangers
+from videodb_listen.trust import DEFAULT_OWNERS
 
 if TYPE_CHECKING:
     from videodb_listen.settings import Account, Settings
 
 KEY_FILE_NAME = "VIDEODB_LISTEN_API_KEY_FILE"
 LOG_FORMAT_NAME = "VIDEODB_LISTEN_LOG_FORMAT"
+OWNER_NAME = "VIDEODB_LISTEN_OWNER"
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +37,11 @@ def variables() -> Mapping[str, str]:
 def log_format() -> str:
     """How messages are to be told, as far as nothing but the environment says: `json`, or else for people."""
     return variables().get(LOG_FORMAT_NAME) or "text"
+
+
+def owners(given: Sequence[str]) -> Sequence[str]:
+    """The streams whose words are the owner's: those `given`, else those that the environment names."""
+    return given or [name for name in variables().get(OWNER_NAME, "").split(",") if name] or DEFAULT_OWNERS
 
 
 @dataclass(frozen=True)

@@ -88,11 +88,16 @@ def stream_name_of(event: Event) -> str | None:
 
 def streams_in(event: Event) -> list[str]:
     """The ids of the streams that a lifecycle event lists; most list none."""
+    return list(stream_names_in(event))
+
+
+def stream_names_in(event: Event) -> dict[str, str | None]:
+    """The streams that a lifecycle event lists: id to name, None for one without."""
     data = event.get("data")
     lists = [data.get(key) for key in ("rtstreams", "streams", "channels")] if isinstance(data, dict) else []
     items = [item for found in lists if isinstance(found, list) for item in found if isinstance(item, dict)]
-    ids = [item.get("rtstream_id") or item.get("id") for item in items]
-    return [stream for stream in ids if type(stream) is str]
+    named = [(item.get("rtstream_id") or item.get("id"), item.get("name")) for item in items]
+    return {stream: name if type(name) is str else None for stream, name in named if type(stream) is str}
 
 
 def text_of(event: Event) -> str:

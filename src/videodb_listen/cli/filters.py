@@ -6,15 +6,17 @@ import functools
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import click
 
+from videodb_listen import environment
 from videodb_listen.cli.flags import Command, Parsed
 from videodb_listen.reader import query
 from videodb_listen.reader.query import ANY, Where
 from videodb_listen.reader.recording import Recording
+from videodb_listen.trust import WHO, Voices
 from videodb_listen.units import parse_moment
 
 MOMENT = Parsed(lambda text: parse_moment(text, time.time()), "WHEN")
@@ -27,6 +29,7 @@ class Filters:
     where: Where
     since_s: float | None
     until_s: float | None
+    voices: Voices = field(default_factory=Voices)
 
 
 def _checked_regex(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
@@ -47,6 +50,14 @@ _BY_CONTENT = (
     click.option("--event", "events", multiple=True, metavar="NAME", help="As in capture_session.exported."),
     click.option("--stream", "streams", multiple=True, metavar="ID", help="Of this stream, by its id or name."),
     click.option("--session", "sessions", multiple=True, metavar="ID", help="Of this capture session and its streams."),
+    click.option("--who", multiple=True, type=click.Choice(WHO), help="Whose words: can be given more than once."),
+    click.option(
+        "--owner",
+        "owners",
+        multiple=True,
+        metavar="STREAM",
+        help="Stream of the owner, id or name. [default: $VIDEODB_LISTEN_OWNER, else mic:*]",
+    ),
     click.option("--grep", metavar="REGEX", callback=_checked_regex, help="With this in the text, in any case."),
     click.option("--final", is_flag=True, help="Without interim transcripts."),
 )
@@ -88,8 +99,11 @@ def _taken(given: dict[str, Any], recording: Recording) -> Filters:
     for name, predicate in predicates.items():
         if values := given.pop(name):
             where &= predicate(*values)
+    voices = recording.voices(environment.owners(given.pop("owners")))
+    if wanted := given.pop("who"):
+        where &= query.who(voices, *wanted)
     if pattern := given.pop("grep"):
         where &= query.grep(pattern)
     if given.pop("final"):
         where &= query.final()
-    return Filters(where, since_s, until_s)
+    return Filters(where, since_s, until_s, voices)

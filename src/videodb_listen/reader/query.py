@@ -30,9 +30,13 @@ from videodb_listen.event import (
 )
 from videodb_listen.lifecycle import state_in
 from videodb_listen.line import decode_line
+from videodb_listen.trust import GUEST, OWNER, SCREEN, SYSTEM, Voices
 
 _PLAIN = re.compile(r"[\w.:=@ +-]+", re.ASCII)
 """Text that JSON spells in one way only, but for `\\u` escapes."""
+
+_CHANNELS_OF = {OWNER: ("transcript",), SCREEN: ("visual_index",), SYSTEM: ("alert", "capture_session")}
+"""Where those speak that speak in few channels."""
 
 _ESCAPE = b"\\u"
 
@@ -114,6 +118,14 @@ def streams_of(blocks: Iterable[bytes], *sessions: str) -> list[str]:
     named = session(*sessions)
     lifecycle = (event for data in blocks for _, event in select(data, named))
     return list(dict.fromkeys(stream for event in lifecycle for stream in streams_in(event)))
+
+
+def who(voices: Voices, *wanted: str) -> Where:
+    """Events that are theirs, as `trust` tells it: `owner`, `guest`, `screen`, `system`."""
+    theirs = Where(lambda event: voices.who(event) in wanted)
+    if GUEST in wanted:
+        return theirs  # a guest's can be of any channel
+    return channel(*(name for one in wanted for name in _CHANNELS_OF[one])) & theirs
 
 
 def grep(pattern: str) -> Where:

@@ -6,14 +6,16 @@ began, so that nobody else has to bring these together.
 
 from __future__ import annotations
 
+import functools
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from videodb_listen import presence
 from videodb_listen.environment import Environment, variables
+from videodb_listen.event import stream_names_in
 from videodb_listen.paths import Layout
 from videodb_listen.presence import Presence, State
 from videodb_listen.reader import query
@@ -27,6 +29,7 @@ from videodb_listen.reader.run import Run
 from videodb_listen.reader.seek import read_since
 from videodb_listen.reader.wait import Awaited, wait
 from videodb_listen.system.clock import Deadline, until
+from videodb_listen.trust import DEFAULT_OWNERS, Voices
 
 if TYPE_CHECKING:  # what looks at a whole recording is imported when it is asked for: most commands do not
     from videodb_listen.reader.journal import Journal
@@ -89,6 +92,17 @@ class Recording:
         named = query.session(*ids)
         streams = query.streams_of((block.data for block in self.blocks()), *ids)
         return named | query.stream(*streams) if streams else named
+
+    def voices(self, owners: Sequence[str] = DEFAULT_OWNERS) -> Voices:
+        """Who speaks, when the owner's streams are called so; a stream that its events do not name, its session names."""
+        return Voices(owners, functools.cache(self._stream_name))
+
+    def _stream_name(self, stream: str) -> str | None:
+        for block in self.blocks():
+            for _, event in select(block.data, query.channel("capture_session")):
+                if (name := stream_names_in(event).get(stream)) is not None:
+                    return name
+        return None
 
     def stats(self, where: Where = ANY, *, since: float | None = None, until: float | None = None) -> Stats:
         """How much of what satisfies `where`, received since then (None: all).

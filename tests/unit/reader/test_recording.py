@@ -202,3 +202,11 @@ def test_one_file_alone_is_waited_on_though_no_listener_runs(site: HandMade) -> 
     site.append(1)
     with pytest.raises(TimedOut):
         wait_for(query.channel("alert"), site.events, since=0, timeout_s=0)
+
+
+def test_a_stream_that_no_event_names_is_named_by_its_session(site: HandMade) -> None:
+    streams = {"rtstreams": [{"rtstream_id": "rts-1", "name": "mic:default"}, {"id": "rts-2", "name": "sys"}, {}]}
+    site.append(channel="capture_session", event="capture_session.active", data=streams)
+    voices = Recording(site.directory).voices()
+    said = [{"channel": "transcript", "rtstream_id": stream} for stream in ("rts-1", "rts-2", "rts-3")]
+    assert [voices.who(event) for event in said] == ["owner", "guest", "guest"]
