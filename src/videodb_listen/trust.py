@@ -42,18 +42,24 @@ class Voices:
     look_up: LookUp = field(default=lambda _: None, repr=False)
 
     def who(self, event: Event) -> str:
-        """One of WHO."""
+        """One of WHO: whose words `event` holds."""
         channel = channel_of(event)
-        if channel == "transcript" and self._is_owners(event):
-            return OWNER
-        return _BY_CHANNEL.get(channel, GUEST)
+        return self.role(event) if channel == "transcript" else _BY_CHANNEL.get(channel, GUEST)
 
-    def _is_owners(self, event: Event) -> bool:
-        stream = stream_of(event) or ""
-        name = stream_name_of(event) or (self.look_up(stream) if stream else None) or ""
+    def role(self, event: Event) -> str:
+        """One of WHO: who is on the stream that `event` comes from, whatever is told of it."""
+        if channel_of(event) in _BY_CHANNEL:
+            return _BY_CHANNEL[channel_of(event)]
+        name = self.stream_name(event)
         short = short_name(name)
-        spelled = {stream, name, short, f"{short}:"} - {"", ":"}
-        return any(fnmatchcase(spelling, pattern) for pattern in self.owners for spelling in spelled)
+        spelled = {stream_of(event) or "", name, short, f"{short}:"} - {"", ":"}
+        owned = any(fnmatchcase(spelling, pattern) for pattern in self.owners for spelling in spelled)
+        return OWNER if owned else GUEST
+
+    def stream_name(self, event: Event) -> str:
+        """The name of the stream that `event` comes from; its id where nothing names it, "" where it has none."""
+        stream = stream_of(event)
+        return stream_name_of(event) or (self.look_up(stream) if stream else None) or stream or ""
 
 
 def short_name(name: str) -> str:

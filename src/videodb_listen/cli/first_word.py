@@ -28,6 +28,7 @@ COMMANDS = {
     "tail": ("tail", "The last events, and what comes."),
     "query": ("query", "The events of a time, a channel, a stream, a session."),
     "read": ("read", "Exactly what is new since the last time."),
+    "feed": ("feed", "What is new, in batches that are acknowledged: for agents."),
     "stats": ("stats", "Counts, rates and gaps."),
     "verify": ("verify", "Whether the files are whole."),
     "export": ("export", "Subtitles (srt, vtt), a transcript (txt), a table (csv)."),

@@ -94,7 +94,7 @@ class Recording:
         return named | query.stream(*streams) if streams else named
 
     def voices(self, owners: Sequence[str] = DEFAULT_OWNERS) -> Voices:
-        """Who speaks, when the owner's streams are called so; a stream that its events do not name, its session names."""
+        """Who speaks, when the owner's streams are called so; a stream that no event names is named by its session."""
         return Voices(owners, functools.cache(self._stream_name))
 
     def _stream_name(self, stream: str) -> str | None:

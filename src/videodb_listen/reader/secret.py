@@ -1,4 +1,4 @@
-"""The key of the fence, `feeds/fence.key`: made when it is first needed, and kept, so that equal output stays equal."""
+"""The key of the fence, `feeds/@fence.key`: made when it is first needed, and kept: equal output stays equal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DIRECTORY = "feeds"
 
 def fence_key(directory: Path) -> bytes:
     """The key of `directory`. Where it cannot be kept, as in someone else's directory, it is another one each time."""
-    path = directory / DIRECTORY / "fence.key"
+    path = directory / DIRECTORY / "@fence.key"  # no feed has such a name
     with contextlib.suppress(OSError, DirectoryUnusable):
         files.make_private_directory(path.parent)
         return _kept(path) or _made(path)
