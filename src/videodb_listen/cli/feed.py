@@ -98,9 +98,11 @@ def _follow(feed: Feed, where: Where, notices: Where, pace: float) -> None:
     """Print a line now and then, and a last one however it ends."""
     hint = f"read with videodb-listen feed {feed.name}"
     try:
-        with interrupted(), feed.watch() as watch:
+        with interrupted(), feed.recording.watch() as watch:
             news = monitor.News(feed, where & query.final(), notices)
-            for line in monitor.lines(news.look, feed.is_written, watch.wait, hint=hint, lines_per_minute=pace):
+            for line in monitor.lines(
+                news.look, feed.recording.is_written, watch.wait, hint=hint, lines_per_minute=pace
+            ):
                 click.echo(line)
     except KeyboardInterrupt:
         click.echo("no longer following")

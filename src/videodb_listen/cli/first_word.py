@@ -29,6 +29,7 @@ COMMANDS = {
     "query": ("query", "The events of a time, a channel, a stream, a session."),
     "read": ("read", "Exactly what is new since the last time."),
     "feed": ("feed", "What is new, in batches that are acknowledged: for agents."),
+    "show": ("show", "One event by its id."),
     "stats": ("stats", "Counts, rates and gaps."),
     "verify": ("verify", "Whether the files are whole."),
     "export": ("export", "Subtitles (srt, vtt), a transcript (txt), a table (csv)."),

@@ -9,7 +9,7 @@ import click
 from videodb_listen.cli.filters import Filters, filter_options
 from videodb_listen.cli.output import write_out
 from videodb_listen.cli.reading import damage_counter, with_recording
-from videodb_listen.cli.render import format_option, heading, renderer
+from videodb_listen.cli.render import format_option, shown_as
 from videodb_listen.reader.query import select
 from videodb_listen.reader.recording import Recording
 
@@ -26,12 +26,13 @@ def query(recording: Recording, chosen: Filters, limit: int | None, format: str)
     videodb-listen query --since 10m --channel alert
     videodb-listen query --channel transcript --final --grep budget --format json | jq .data.text
     """
-    render, left = renderer(format), sys.maxsize if limit is None else limit
-    write_out(heading(format))
+    shown, left = shown_as(format, chosen, recording), sys.maxsize if limit is None else limit
+    write_out([shown.head])
     with damage_counter() as on_damage:
         for block in recording.blocks(chosen.since_s):
-            shown = [render(line, event) for line, event in select(block.data, chosen.where, on_damage)][:left]
-            write_out(shown)
-            left -= len(shown)
+            found = list(select(block.data, chosen.where, on_damage))[:left]
+            write_out([shown.batch(found)])
+            left -= len(found)
             if not left:
-                return
+                break
+    write_out([shown.end()])

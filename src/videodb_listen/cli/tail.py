@@ -7,7 +7,7 @@ import click
 from videodb_listen.cli.filters import Filters, filter_options
 from videodb_listen.cli.output import say, write_out
 from videodb_listen.cli.reading import with_recording
-from videodb_listen.cli.render import format_option, heading, renderer
+from videodb_listen.cli.render import format_option, shown_as
 from videodb_listen.reader.recording import Recording
 
 
@@ -25,11 +25,12 @@ def tail(recording: Recording, chosen: Filters, count: int, follows: bool, forma
     \b
     videodb-listen tail -f --channel transcript --final
     """
-    render = renderer(format)
+    shown = shown_as(format, chosen, recording)
     with recording.follow(chosen.where, on_restart=say) as following:
         found = recording.last(count, chosen.where, before=following.place)
-        write_out([*heading(format), *(render(line, event) for line, event in found)])
+        write_out([shown.head, shown.batch(found)])
         while follows:
             for block in following.blocks():
-                write_out(render(line, event) for line, event in block)
+                write_out([shown.batch(block)])
             following.wait()
+        write_out([shown.end()])

@@ -13,13 +13,11 @@ from videodb_listen.errors import NotRunning, TimedOut
 from videodb_listen.feed.items import Item, Places, Scan, beginning
 from videodb_listen.feed.ledger import Ledger, Out
 from videodb_listen.paths import Layout
-from videodb_listen.presence import is_held
 from videodb_listen.reader.history import Place
 from videodb_listen.reader.named import Named
 from videodb_listen.reader.query import ANY, Where
 from videodb_listen.reader.recording import Recording, Source
 from videodb_listen.system.clock import Deadline, until
-from videodb_listen.system.watch import Watch
 from videodb_listen.trust import Voices
 from videodb_listen.units import format_duration
 
@@ -87,7 +85,7 @@ class Feed:
         Raises NotRunning when nothing is left and no listener runs, TimedOut.
         """
         limit = _Limit(min(max_items, MOST_ITEMS), max_size, size)
-        with self.watch() as watch:
+        with self.recording.watch() as watch:
             batch = until(lambda: self._look((where, notices), limit), Deadline(wait_s or 0.0), watch.wait)
         if batch is None and wait_s is not None:
             raise TimedOut(f"nothing new within {format_duration(wait_s)}", fix="ask again: nothing is missed")
@@ -114,18 +112,9 @@ class Feed:
         """One pass over what stands behind `places`, be it done or not. `where`: of the events, of the journal."""
         return Scan(self.recording, places, where, self._voices)
 
-    def watch(self) -> Watch:
-        """Tells of whatever can be news, the end of the listener included."""
-        layout = Layout(self.recording.directory)
-        return Watch(layout.directory, [self.recording.history.events.name, layout.journal.name, layout.pid.name])
-
-    def is_written(self) -> bool:
-        """Whether a listener runs. Raises DirectoryUnusable when that cannot be told."""
-        return self.recording.layout is not None and is_held(self.recording.layout)
-
     def _look(self, where: tuple[Where, Where], limit: _Limit) -> Batch | None:
         """The batch that is there now, None when there is none."""
-        writing = self.is_written()  # asked before: what came until then is in the file
+        writing = self.recording.is_written()  # asked before: what came until then is in the file
         if not writing and not self.recording.directory.is_dir():
             raise NotRunning(f"there is no {self.recording.directory}", fix="start a listener: videodb-listen start")
         with self._file.held():

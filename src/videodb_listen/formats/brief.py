@@ -49,7 +49,7 @@ from videodb_listen.line import LEAST_ID, id_of
 from videodb_listen.trust import OWNER, SCREEN, SYSTEM, Voices, short_name
 from videodb_listen.units import format_duration
 
-_LONGEST = 1000
+LONGEST = 1000
 """Characters of one text; more is rarely read, and `show` has it."""
 
 _ALIKE = 0.9
@@ -77,12 +77,13 @@ class _Shown:
 
 
 class Brief:
-    """Takes events and notices, and gives rows. `key` is that of the fence, see `fence`."""
+    """Takes events and notices, and gives rows. `key` is the fence's; of a longer text `longest` characters stay."""
 
-    def __init__(self, voices: Voices, key: bytes) -> None:
+    def __init__(self, voices: Voices, key: bytes, *, longest: int = LONGEST) -> None:
         self.events = self.gaps = 0
         self._voices = voices
         self._key = key
+        self._longest = longest
         self._rows: list[tuple[bool, str]] = []  # whether nobody vouches for it, and the row
         self._day = ""
         self._names: dict[str, str] = {}  # of each stream, what is written for it
@@ -128,7 +129,7 @@ class Brief:
 
     def size(self, event: Event) -> int:
         """As many characters as `event` can take at most, each row in a fence of its own."""
-        text = min(len(tame(text_of(event))), _LONGEST + _CUT)
+        text = min(len(tame(text_of(event))), LONGEST + _CUT)
         if self._voices.who(event) == SYSTEM:
             return len(_told(event, "0" * LEAST_ID)) + LEAST_ID + text + 2 * _AROUND
         name = max(len(self._voices.stream_name(event)), len(SCREEN)) + _NUMBER
@@ -175,8 +176,8 @@ class Brief:
 
     def _cut(self, text: str, line: bytes) -> str:
         tamed = tame(text)
-        left = len(tamed) - _LONGEST
-        return f"{tamed[:_LONGEST]}... ({left} more: show {id_of(line)[:LEAST_ID]})" if left > 0 else tamed
+        left = len(tamed) - self._longest
+        return f"{tamed[: self._longest]}... ({left} more: show {id_of(line)[:LEAST_ID]})" if left > 0 else tamed
 
 
 def _told(event: Event, id: str) -> str:
@@ -193,7 +194,7 @@ def _payload(event: Event) -> str:
     streams = [f"{name or 'stream'}={stream}" for stream, name in stream_names_in(event).items()]
     for known in ("status", *(("rtstreams", "streams", "channels") if streams else ())):
         rest.pop(known, None)
-    return " ".join([*streams, *(f"{name}={_value(value)}" for name, value in rest.items())])[:_LONGEST]
+    return " ".join([*streams, *(f"{name}={_value(value)}" for name, value in rest.items())])[:LONGEST]
 
 
 def _value(value: object) -> str:

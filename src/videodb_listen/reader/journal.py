@@ -119,6 +119,11 @@ def notice_of(record: Mapping[str, Any]) -> dict[str, Any] | None:
     return {"kind": kind, **{name: value for name, value in record.items() if name != "event"}}
 
 
+def read_notices(path: Path) -> list[dict[str, Any]]:
+    """What all records of the journal at `path` have to tell, oldest first. Raises OSError when it cannot be read."""
+    return [notice for record in _records(path) if (notice := notice_of(record)) is not None]
+
+
 def _records(path: Path) -> Iterator[dict[str, Any]]:
     with Reader(History(path)) as reader:
         for block in reader.blocks():

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from videodb_listen import presence
 from videodb_listen.environment import Environment, variables
 from videodb_listen.event import stream_names_in
+from videodb_listen.line import id_of, seconds_in
 from videodb_listen.paths import Layout
 from videodb_listen.presence import Presence, State
 from videodb_listen.reader import query
@@ -29,6 +30,7 @@ from videodb_listen.reader.run import Run
 from videodb_listen.reader.seek import read_since
 from videodb_listen.reader.wait import Awaited, wait
 from videodb_listen.system.clock import Deadline, until
+from videodb_listen.system.watch import Watch
 from videodb_listen.trust import DEFAULT_OWNERS, Voices
 
 if TYPE_CHECKING:  # what looks at a whole recording is imported when it is asked for: most commands do not
@@ -93,6 +95,22 @@ class Recording:
         streams = query.streams_of((block.data for block in self.blocks()), *ids)
         return named | query.stream(*streams) if streams else named
 
+    def find(self, id: str) -> list[Found]:
+        """The events whose ids begin so, oldest first: nearly always one. Raises ValueError for what is no id."""
+        at_s = seconds_in(id)
+        if at_s is None:
+            raise ValueError(f"{id!r} is no id")
+        needles = Where(lambda _: True, tuple(b"%d" % second for second in at_s))
+        likely_s = min(at_s, key=lambda second: abs(second - time.time()))
+        for since_s in (likely_s, None):  # by bisection, then in all that there is: a clock can have been wrong
+            blocks = self.blocks(since_s)
+            found = [
+                one for block in blocks for one in select(block.data, needles) if id_of(one[0]).startswith(id.lower())
+            ]
+            if found:
+                return found
+        return []
+
     def voices(self, owners: Sequence[str] = DEFAULT_OWNERS) -> Voices:
         """Who speaks, when the owner's streams are called so; a stream that no event names is named by its session."""
         return Voices(owners, functools.cache(self._stream_name))
@@ -127,7 +145,22 @@ class Recording:
 
         return Journal() if self.layout is None else read_journal(self.layout.journal)
 
+    def notices(self) -> list[dict[str, Any]]:
+        """What the connection journal has to tell whoever follows the events, see `notice_of`; nothing without one."""
+        from videodb_listen.reader.journal import read_notices
+
+        return [] if self.layout is None else read_notices(self.layout.journal)
+
     # -- what comes --
+
+    def watch(self) -> Watch:
+        """Tells of whatever can be news: events, the journal, a listener that ends."""
+        layout = Layout(self.directory)
+        return Watch(self.directory, [self.history.events.name, layout.journal.name, layout.pid.name])
+
+    def is_written(self) -> bool:
+        """Whether a listener runs. Raises DirectoryUnusable when that cannot be told."""
+        return self.layout is not None and presence.is_held(self.layout)
 
     def follow(self, where: Where = ANY, *, since: float | None = None, on_restart: OnRestart = say_nothing) -> Follow:
         """The events that satisfy `where` as they come, for ever: to be looped over by `for` or by `async for`.

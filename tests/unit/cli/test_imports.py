@@ -34,6 +34,7 @@ except SystemExit as end:
         (["read", "--cursor", "a"], 73),
         (["wait", "alert"], 3),
         (["feed", "a"], 3),
+        (["show", "5sk0jzdj"], 73),
         (["stats"], 73),
         (["verify"], 73),
         (["export", "srt"], 73),
