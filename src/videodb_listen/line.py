@@ -14,6 +14,7 @@ from __future__ import annotations
 import base64
 import codecs
 import functools
+import hashlib
 import re
 import time
 from collections.abc import Container, Generator, Mapping
@@ -53,6 +54,13 @@ _ESCAPED_SHORT = b'"\\\b\t\n\f\r'  # by a backslash; other controls as six chara
 _ESCAPED_LONG = bytes(set(range(0x20)) - set(_ESCAPED_SHORT))
 _OBJECT = re.compile(rb"[ \t\r\n]*+\{")
 _EMPTY = re.compile(_OBJECT.pattern + rb"[ \t\r\n]*+\}")
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: nothing in it is taken for something else
+_ID_EPOCH_S = 1_577_836_800  # 2020; from there on the seconds of 34 years have ids of their own
+_ID_TIME, _ID_HASH = 6, 6
+_ID_SECONDS = 1 << 5 * _ID_TIME
+LEAST_ID = _ID_TIME + 2
+_ID = re.compile(f"[{_ALPHABET}]{{{LEAST_ID},{_ID_TIME + _ID_HASH}}}")
+_UNIX_TS = re.compile(rb'"unix_ts": ?(\d{1,11})[.,}]')
 _CONNECTION_ID = re.compile(rf"[!-~]{{1,{MAX_CONNECTION_ID}}}")
 
 
@@ -258,6 +266,31 @@ def _write_base64(line: BytesIO, frame: bytes) -> Generator[None, None, None]:
 
 
 # -- reading --
+
+
+def id_of(line: bytes) -> str:
+    """The id of the event in `line`: its second, then a hash of the line, so that ids ascend and are found by time.
+
+    Of a line without our stamp the second is 0. Equal lines have equal ids. Any beginning that is at least
+    LEAST_ID characters long stands for the id.
+    """
+    found = _UNIX_TS.search(line)
+    second = int(found[1]) - _ID_EPOCH_S if found else 0
+    hashed = int.from_bytes(hashlib.blake2b(line, digest_size=8).digest())
+    return _base32(second % _ID_SECONDS, _ID_TIME) + _base32(hashed, _ID_HASH)
+
+
+def seconds_in(id: str) -> list[int] | None:
+    """The unix seconds, one of which is that of the event with this id; None for what is no id, or too short."""
+    if not _ID.fullmatch(id.lower()):
+        return None
+    second = sum(_ALPHABET.index(digit) << 5 * place for place, digit in enumerate(reversed(id.lower()[:_ID_TIME])))
+    rounds = (second + _ID_EPOCH_S + number * _ID_SECONDS for number in range(-2, 3))  # clocks can be wrong by decades
+    return [unix_s for unix_s in rounds if unix_s >= 0]
+
+
+def _base32(number: int, digits: int) -> str:
+    return "".join(_ALPHABET[number >> 5 * place & 31] for place in reversed(range(digits)))
 
 
 def hello_id(frame: bytes) -> str | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import videodb_listen
-from videodb_listen.environment import Environment, log_format, read, variables
+from videodb_listen.environment import Environment, log_format, owners, read, variables
 from videodb_listen.errors import ConfigurationError
 
 OURS = ("VIDEO_DB_API_KEY", "VIDEODB_API_KEY", "VIDEO_DB_API", "VIDEODB_EVENTS_DIR", "XDG_STATE_HOME")
@@ -174,3 +174,12 @@ def test_no_other_module_reads_the_environment_or_a_dotenv_but_the_one_for_varia
         or (isinstance(node, ast.ImportFrom) and READS & {alias.name for alias in node.names})
     }
     assert readers == {"environment.py", "system/network.py"}
+
+
+def test_the_owners_streams_are_those_given_else_those_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert list(owners(())) == ["mic:*"]
+    monkeypatch.setenv("VIDEODB_LISTEN_OWNER", "")
+    assert list(owners(())) == ["mic:*"]
+    monkeypatch.setenv("VIDEODB_LISTEN_OWNER", "rts-1,Capture mic - *")
+    assert list(owners(())) == ["rts-1", "Capture mic - *"]
+    assert list(owners(("rts-2",))) == ["rts-2"]
