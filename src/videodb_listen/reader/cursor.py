@@ -25,9 +25,7 @@ class Cursor:
 
     def load(self) -> Place:
         """Where it stands; the beginning when it is new. Raises DirectoryUnusable when the file is no cursor."""
-        match self._file.load():
-            case None:
-                return Place()
+        match self._file.load(new=dataclasses.asdict(Place())):
             case {"after": str() | None as after, "head": str() | None as head, "offset": int(offset)} if (
                 0 <= offset <= MAX_OFFSET
             ):

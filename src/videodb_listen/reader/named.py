@@ -42,13 +42,13 @@ class Named:
         finally:
             os.close(descriptor)
 
-    def load(self) -> Any:
-        """The JSON that is there, None when nothing is. Raises DirectoryUnusable when it is no JSON."""
+    def load(self, new: Any = None) -> Any:
+        """The JSON that is there, `new` when nothing is. Raises DirectoryUnusable when it is no JSON."""
         with self._explained():
             try:
                 return orjson.loads(files.read(self.path))
             except FileNotFoundError:
-                return None
+                return new
             except orjson.JSONDecodeError:
                 raise self.damaged() from None
 
