@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import orjson
 
 from videodb_listen.errors import ListenError
+from videodb_listen.system import descriptors
 from videodb_listen.text import visible
 
 
@@ -56,9 +56,10 @@ def json_safe(fields: Mapping[str, Any]) -> dict[str, Any]:
 def configure(handler: logging.Handler, *, level: str, format: str) -> None:
     """Send our records of at least `level` to `handler`; other libraries stay silent: their records hold URLs.
 
-    Where stderr is a terminal one knows the day; a file is read later.
+    Who looks at a terminal or a pipe knows the day; a file is read later.
     """
-    handler.setFormatter(JsonFormatter() if format == "json" else TextFormatter(dated=not sys.stderr.isatty()))
+    dated = descriptors.is_regular(descriptors.STDERR)
+    handler.setFormatter(JsonFormatter() if format == "json" else TextFormatter(dated=dated))
     ours = logging.getLogger("videodb_listen")
     ours.handlers[:] = [handler]
     ours.setLevel(level.upper())

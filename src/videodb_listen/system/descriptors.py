@@ -6,6 +6,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import stat
 from pathlib import Path
 
 STDIN, STDOUT, STDERR = 0, 1, 2
@@ -37,6 +38,12 @@ def is_named(descriptor: int, path: Path) -> bool | None:
     with contextlib.suppress(OSError):
         return os.path.samestat(ours, path.stat())
     return None
+
+
+def is_regular(descriptor: int) -> bool:
+    """Whether it is a file, and no terminal, pipe or device."""
+    status = _status(descriptor)
+    return status is not None and stat.S_ISREG(status.st_mode)
 
 
 def is_unlinked(descriptor: int) -> bool:

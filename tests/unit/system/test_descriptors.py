@@ -103,3 +103,12 @@ def test_an_error_about_an_open_file_passes(descriptor: int, monkeypatch: pytest
         patch.setattr(os, "fstat", broken)
         with pytest.raises(OSError, match="Input/output error"):
             descriptors.is_unlinked(descriptor)
+
+
+def test_a_pipe_and_a_device_are_no_regular_files(path: Path, descriptor: int) -> None:
+    assert descriptors.is_regular(descriptor)
+    reading, writing = os.pipe()
+    with Path(os.devnull).open("rb") as device:
+        assert [descriptors.is_regular(number) for number in (reading, writing, device.fileno())] == [False] * 3
+    os.close(reading)
+    os.close(writing)
