@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING, Any
 from videodb_listen.errors import ConfigurationError
 from videodb_listen.paths import DIRECTORY_NAME, Layout, directory_in, path_of, state_directory
 from videodb_listen.system.files import is_strangers, open_to_read
+from videodb_listen.trust import DEFAULT_OWNERS
 
 if TYPE_CHECKING:
     from videodb_listen.settings import Account, Settings
 
 KEY_FILE_NAME = "VIDEODB_LISTEN_API_KEY_FILE"
 LOG_FORMAT_NAME = "VIDEODB_LISTEN_LOG_FORMAT"
+OWNER_NAME = "VIDEODB_LISTEN_OWNER"
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +53,11 @@ def has_plain_terminal() -> bool:
 def wants_colour() -> bool:
     """Whether a terminal is to be given colours."""
     return not variables().get("NO_COLOR") and not has_plain_terminal()
+
+
+def owners(given: Sequence[str]) -> Sequence[str]:
+    """The streams whose words are the owner's: those `given`, else those that the environment names."""
+    return given or [name for name in variables().get(OWNER_NAME, "").split(",") if name] or DEFAULT_OWNERS
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-PROXY_FIX = "check HTTPS_PROXY and NO_PROXY"
 TLS_FIX = "check the server's certificate, this machine's clock and its certificate authorities"
 
 

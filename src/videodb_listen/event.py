@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 
 from videodb_listen.line import decode_beginning
@@ -31,6 +32,8 @@ _LABEL_KEYS = ("label", "event_label", "event_name")
 _WORD_KEYS = ("text", "explanation", "summary", "context", "message")
 _LISTS = ("rtstreams", "streams", "channels")
 _ERROR_KEYS = ("code", "message")
+_READ_KEYS = frozenset((*_LABEL_KEYS, *_WORD_KEYS, "error"))
+_ONLY_TEXT = frozenset({"text"})
 
 RELATIVE_BELOW = 1e8
 """A smaller number of seconds (1973) is no date: it counts from the beginning of something."""
@@ -107,10 +110,14 @@ def text_of(event: Event) -> str:
     It is called by its label, or by its name or state when it has no words; it says words, and what went wrong. Each
     field counts once, the one in `data` before the one at the top.
     """
-    data_first = tuple(reversed(_places(event)))
-    words = [_text_in(data_first, (key,)) for key in _WORD_KEYS]
-    if type(data := event.get("data")) is str:
+    data = event.get("data")
+    data_first = (data, event) if isinstance(data, dict) else (event,)
+    present = _READ_KEYS.intersection(chain.from_iterable(data_first))  # one key in most events
+    words = [_text_in(data_first, (key,)) for key in _WORD_KEYS if key in present]
+    if type(data) is str:
         words.append(data)
+    if present == _ONLY_TEXT and len(words) == 1 and words[0]:
+        return words[0]
     name = label_of(event) or (None if any(words) else _text_in(data_first, ("event", "status")))
     said = "; ".join(dict.fromkeys(filter(None, (*words, _error_in(data_first)))))
     if name and said and said != name:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import base64
 import codecs
 import functools
+import hashlib
 import re
 import time
 from collections.abc import Container, Generator, Mapping
@@ -49,8 +50,17 @@ BYTE_ORDER_MARK = codecs.BOM_UTF8
 
 _STAMPS = ("ts", "unix_ts")
 _LINE_BREAKS = bytes.maketrans(b"\r\n", b"  ")  # in valid JSON a raw CR or LF is only ever white space
+_ESCAPED_SHORT = b'"\\\b\t\n\f\r'  # by a backslash; other controls as six characters
+_ESCAPED_LONG = bytes(set(range(0x20)) - set(_ESCAPED_SHORT))
 _OBJECT = re.compile(rb"[ \t\r\n]*+\{")
 _EMPTY = re.compile(_OBJECT.pattern + rb"[ \t\r\n]*+\}")
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: nothing in it is taken for something else
+_ID_EPOCH_S = 1_577_836_800  # 2020; from there on the seconds of 34 years have ids of their own
+_ID_TIME, _ID_HASH = 6, 6
+_ID_SECONDS = 1 << 5 * _ID_TIME
+LEAST_ID = _ID_TIME + 2
+_ID = re.compile(f"[{_ALPHABET}]{{{LEAST_ID},{_ID_TIME + _ID_HASH}}}")
+_UNIX_TS = re.compile(rb'"unix_ts": ?(\d{1,11})[.,}]')
 _CONNECTION_ID = re.compile(rf"[!-~]{{1,{MAX_CONNECTION_ID}}}")
 
 
@@ -163,12 +173,8 @@ def encode_in_steps(frame: bytes, received_s: float) -> Generator[None, None, by
     proven = yield from _proven(frame)
     if proven is not None:
         yield from _write_object(line, frame, *proven)
-    else:
-        begin = line.tell()
-        if not (yield from _write_text(line, frame)):
-            line.seek(begin)
-            line.truncate()
-            yield from _write_base64(line, frame)
+    elif (yield from _doubles(frame)) or not (yield from _write_text(line, frame)):
+        yield from _write_base64(line, frame)
     return line.getvalue()
 
 
@@ -222,19 +228,30 @@ def _copy(line: BytesIO, text: bytes, start: int, end: int) -> Generator[None, N
         yield
 
 
+def _doubles(frame: bytes) -> Generator[None, None, bool]:
+    """Whether escapes would more than double `frame`, were it text."""
+    added = 0
+    for at in range(0, len(frame), PIECE_BYTES):
+        block = frame[at : at + PIECE_BYTES]
+        added += len(block) - len(block.translate(None, _ESCAPED_SHORT))
+        added += 5 * (len(block) - len(block.translate(None, _ESCAPED_LONG)))
+        yield
+    return added > len(frame)
+
+
 def _write_text(line: BytesIO, frame: bytes) -> Generator[None, None, bool]:
-    """Whether `frame` was written: it is UTF-8, and its escapes do not more than double it."""
+    """Whether `frame` is UTF-8, and was written; otherwise `line` is as it was."""
+    begin = line.tell()
     line.write(b',"raw":"')
-    end = line.tell() + 2 * len(frame)
     decode = codecs.getincrementaldecoder("utf-8")().decode
     for at in range(0, len(frame), PIECE_BYTES):
         try:
             text = decode(frame[at : at + PIECE_BYTES], at + PIECE_BYTES >= len(frame))
         except UnicodeDecodeError:
+            line.seek(begin)
+            line.truncate()
             return False
         line.write(orjson.dumps(text)[1:-1])
-        if line.tell() > end:
-            return False
         yield
     line.write(b'"}\n')
     return True
@@ -249,6 +266,31 @@ def _write_base64(line: BytesIO, frame: bytes) -> Generator[None, None, None]:
 
 
 # -- reading --
+
+
+def id_of(line: bytes) -> str:
+    """The id of the event in `line`: its second, then a hash of the line, so that ids ascend and are found by time.
+
+    Of a line without our stamp the second is 0. Equal lines have equal ids. Any beginning that is at least
+    LEAST_ID characters long stands for the id.
+    """
+    found = _UNIX_TS.search(line)
+    second = int(found[1]) - _ID_EPOCH_S if found else 0
+    hashed = int.from_bytes(hashlib.blake2b(line, digest_size=8).digest())
+    return _base32(second % _ID_SECONDS, _ID_TIME) + _base32(hashed, _ID_HASH)
+
+
+def seconds_in(id: str) -> list[int] | None:
+    """The unix seconds, one of which is that of the event with this id; None for what is no id, or too short."""
+    if not _ID.fullmatch(id.lower()):
+        return None
+    second = sum(_ALPHABET.index(digit) << 5 * place for place, digit in enumerate(reversed(id.lower()[:_ID_TIME])))
+    rounds = (second + _ID_EPOCH_S + number * _ID_SECONDS for number in range(-2, 3))  # clocks can be wrong by decades
+    return [unix_s for unix_s in rounds if unix_s >= 0]
+
+
+def _base32(number: int, digits: int) -> str:
+    return "".join(_ALPHABET[number >> 5 * place & 31] for place in reversed(range(digits)))
 
 
 def hello_id(frame: bytes) -> str | None:

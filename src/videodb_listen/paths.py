@@ -114,6 +114,12 @@ def state_directory(chosen: str | None, environ: Mapping[str, str]) -> Path:
     return (state_home if state_home.is_absolute() else _home(environ) / ".local" / "state") / "videodb"
 
 
+def cache_directory(environ: Mapping[str, str]) -> Path:
+    """Where programs keep what they can do without: ${XDG_CACHE_HOME:-$HOME/.cache}, as state_directory does."""
+    cache_home = Path(environ.get("XDG_CACHE_HOME", ""))
+    return cache_home if cache_home.is_absolute() else _home(environ) / ".cache"
+
+
 def path_of(given: str, environ: Mapping[str, str]) -> Path:
     """The path that a person means by `given`: a `~` or `~user` in front that no shell expanded is a home directory.
 

@@ -157,9 +157,9 @@ def holder(layout: Layout) -> int | None:
 
 
 def read_state(layout: Layout) -> State | None:
-    """The published state, None when there is none or it cannot be understood. Unknown fields are ignored.
+    """The published state, None when there is none or it cannot be understood.
 
-    Raises DirectoryUnusable when someone else put it there.
+    Fields that are unknown, or hold what they cannot, are ignored. Raises DirectoryUnusable when it is someone else's.
     """
     try:
         content = orjson.loads(_published(layout.state))
@@ -167,8 +167,22 @@ def read_state(layout: Layout) -> State | None:
         return None
     if not isinstance(content, dict):
         return None
-    known: dict[str, Any] = {entry.name: content[entry.name] for entry in _FIELDS if entry.name in content}
-    return State(**known)
+    return State(**{name: value for name, value in content.items() if _is_sound(name, value)})
+
+
+def _is_sound(name: str, value: Any) -> bool:
+    """Whether the field `name` of a state can hold `value`. Numbers count things, or seconds: none is below 0."""
+    kind = _KINDS.get(name, "")
+    if value is None:
+        return kind.endswith(" | None")
+    match kind.removesuffix(" | None"):
+        case "str":
+            return isinstance(value, str)
+        case "int":
+            return type(value) is int and 0 <= value <= _MOST
+        case "float":
+            return type(value) in (int, float) and 0 <= value <= _LATEST_S
+    return False
 
 
 def read_pid(layout: Layout) -> int | None:
@@ -200,5 +214,7 @@ def _published(path: Path) -> bytes:
     return b""
 
 
-_FIELDS = dataclasses.fields(State)
+_KINDS = {entry.name: str(entry.type) for entry in dataclasses.fields(State)}
+_MOST = 1 << 62
+_LATEST_S = 253_402_300_799.0  # the end of the year 9999
 _FIX = "name another directory"

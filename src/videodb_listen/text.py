@@ -88,8 +88,8 @@ _LEAST_ENCODED = 8
 
 _SPELLED = (
     r"\\+(?:u(?P<json>[0-9a-f]{4})|x(?P<byte>[0-9a-f]{2})|(?P<escaped>[^\w\s\\]))"
-    r"|%(?:25)*(?P<percent>[0-9a-f]{2})"
-    r"|&(?:amp;)*(?P<entity>(?:#[0-9]{1,8}|#x[0-9a-f]{1,8});?|[a-z]{2,8};)"
+    r"|%(?P<percent>[0-9a-f]{2})"
+    r"|&(?P<entity>(?:#[0-9]{1,8}|#x[0-9a-f]{1,8});?|[a-z]{2,8};)"
 )  # compiled when it is used: most commands have no secret
 _URL_SAFE = str.maketrans("+/", "-_")
 

@@ -99,8 +99,14 @@ def test_packages_hold_names_only() -> None:
             assert set(held) <= {ast.Expr, ast.Import, ast.ImportFrom, ast.Assign}, name
 
 
-def test_the_environment_is_read_in_one_place() -> None:
-    assert those_with(names("os.environ", "os.getenv", "os.environb")) == {"environment.py"}
+def test_the_environment_is_read_in_one_place_and_that_of_the_network_in_another() -> None:
+    readers = those_with(names("os.environ", "os.getenv", "os.environb"))
+    assert readers == {"environment.py", "system/network.py"}
+
+
+def test_proxies_and_authorities_are_found_in_one_place() -> None:
+    finders = ("urllib.request.getproxies", "urllib.request.proxy_bypass", "ssl.create_default_context")
+    assert those_with(names(*finders)) == {"system/network.py"}
 
 
 def test_signals_are_handled_and_sent_by_the_system_alone() -> None:

@@ -404,6 +404,32 @@ class ForwardProxy:
             writer.close()
 
 
+class SocksProxy(ForwardProxy):
+    """A small SOCKS5 proxy that wants a password (RFC 1928, RFC 1929). `heads` has what it was asked for."""
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            await reader.readexactly((await reader.readexactly(2))[1])
+            writer.write(b"\x05\x02")
+            user = await reader.readexactly((await reader.readexactly(2))[1])
+            password = await reader.readexactly((await reader.readexactly(1))[0])
+            writer.write(b"\x01\x00")
+            *_, kind = await reader.readexactly(4)
+            length = 4 if kind == 1 else (await reader.readexactly(1))[0]
+            await reader.readexactly(length)
+            port = int.from_bytes(await reader.readexactly(2))
+            self.heads.append([f"CONNECT {user.decode()} {password.decode()}"])
+            writer.write(b"\x05\x00\x00\x01" + bytes(6))
+            there, back = await asyncio.open_connection(HOST, port)
+            self._writers.add(back)
+            await asyncio.wait(
+                [asyncio.create_task(self._pump(reader, back)), asyncio.create_task(self._pump(there, writer))]
+            )
+            back.transport.abort()
+        writer.transport.abort()
+
+
 PASSWORD = "pw-8d1f0c"
 
 
@@ -429,6 +455,31 @@ async def test_https_proxy_takes_rest_and_websocket_and_its_password_is_never_sh
         everything = [daemon.stdout, daemon.stderr, *map(repr, lone_site.contents().values())]
         assert not any(PASSWORD in text for text in everything)
         assert not any(lone_site.key in line for head in proxy.heads for line in head)
+
+
+@pytest.mark.parametrize("variable", ["ALL_PROXY", "HTTPS_PROXY"])
+@pytest.mark.parametrize("kind", ["socks5", "socks5h"])
+async def test_a_socks_proxy_takes_rest_and_websocket_and_its_password_is_never_shown(
+    lone_site: Site, authority: Authority, ledger: Ledger, variable: str, kind: str
+) -> None:
+    async with TlsBackend(authority.good()) as backend, SocksProxy() as proxy:
+        lone_site.backend = backend
+        lone_site.env |= {
+            "SSL_CERT_FILE": str(authority.file),
+            "HTTP_PROXY": "socks5://nowhere.invalid:1",  # not meant for https
+            variable: f"{kind}://someone:{PASSWORD}@{HOST}:{proxy.port}",
+        }
+        async with lone_site.daemon(*QUICK) as daemon:
+            await record(lone_site, backend, 0, 0)
+            proxy.cut()
+            kept = await record(lone_site, backend, 1, 50)
+            lost = await finished(lone_site, daemon)
+        fired = f"{len(proxy.heads)} connections through it; cut: {lost}"
+        ledger.row("socks-proxy", f"{variable}={kind}://..., cut once", sent=100, on_disk=len(kept), fired=fired)
+        assert kept == events(0, 100)
+        assert proxy.heads == [[f"CONNECT someone {PASSWORD}"]] * 4
+        everything = [daemon.stdout, daemon.stderr, *map(repr, lone_site.contents().values())]
+        assert not any(PASSWORD in text for text in everything)
 
 
 async def test_no_proxy_goes_past_the_proxy(lone_site: Site, authority: Authority, ledger: Ledger) -> None:
@@ -487,4 +538,4 @@ async def test_a_proxy_that_refuses_is_named_retried_and_ends_with_69(
         assert len(proxy.heads) >= 2
         assert PASSWORD not in daemon.stdout + daemon.stderr
         assert backend.upgrades == []
-        assert "proxy" in last
+        assert f"the proxy of {variable} refused with {status}" in last

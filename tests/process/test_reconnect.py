@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from support.backend import Backend, Peer, Reply, Script, greet, mute, unused_port
-from support.daemon import Daemon, Site
+from support.daemon import PYTHON, Daemon, Site
 
 QUICK = ("--min-backoff", "10ms", "--max-backoff", "300ms")
 
@@ -154,23 +154,39 @@ async def test_an_address_that_cannot_be_used_is_retried_and_its_secret_kept(
 NEVER = "https://127.0.0.1:9"  # nothing listens there, and nothing needs to
 
 
-async def test_certificate_authorities_that_are_gone_are_waited_for(lone_site: Site) -> None:
-    lone_site.env |= {"SSL_CERT_FILE": str(lone_site.home / "gone.pem"), "VIDEO_DB_API": NEVER}
-    async with lone_site.daemon("--startup-timeout", "3s") as daemon:
-        assert await daemon.exit_status() == 69
-    assert "No such file" in daemon.stderr
-
-
-async def test_a_kind_of_proxy_that_needs_a_package_is_a_setting_to_correct(lone_site: Site) -> None:
-    lone_site.env |= {"ALL_PROXY": "socks5://127.0.0.1:9", "VIDEO_DB_API": NEVER}
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
+async def test_certificate_authorities_that_are_gone_are_named_at_once(lone_site: Site, variable: str) -> None:
+    gone = str(lone_site.home / "gone.pem")
+    lone_site.env |= {variable: gone, "VIDEO_DB_API": NEVER}
     result = await lone_site.run("run")
     assert result.status == 78
-    assert "proxy" in result.stderr
+    assert f"{variable} names {gone}" in result.stderr
 
 
-@pytest.mark.parametrize("unused", [{"ALL_PROXY": "socks5://127.0.0.1:9"}, {"SSL_CERT_FILE": "/nowhere"}])
-async def test_what_an_address_in_the_clear_does_not_use_cannot_fail(site: Site, unused: dict[str, str]) -> None:
-    site.env |= unused
+@pytest.mark.parametrize("variable", ["ALL_PROXY", "HTTPS_PROXY", "https_proxy"])
+async def test_a_kind_of_proxy_that_needs_a_package_is_a_setting_to_correct(lone_site: Site, variable: str) -> None:
+    lone_site.env |= {variable: "socks5://127.0.0.1:9", "VIDEO_DB_API": NEVER}
+    without = "import sys; sys.modules |= {'socksio': None, 'python_socks': None}; from videodb_listen.cli import main;"
+    command = [PYTHON, "-c", f"{without} main()", "run", "--dir", str(lone_site.directory)]
+    async with Daemon(lone_site, command=command) as daemon:
+        assert await daemon.exit_status() == 78
+    assert f"{variable.upper()} names a SOCKS proxy" in daemon.stderr
+    assert "videodb-listen[socks]" in daemon.stderr
+
+
+@pytest.mark.parametrize(
+    "unused",
+    [
+        "ALL_PROXY=socks5://127.0.0.1:9",
+        "HTTPS_PROXY=socks5://127.0.0.1:9",
+        "HTTP_PROXY=nonsense",
+        "SSL_CERT_FILE=/nowhere",
+        "SSL_CERT_DIR=/nowhere",
+        "NO_PROXY=[",
+    ],
+)
+async def test_what_an_address_in_the_clear_does_not_use_cannot_fail(site: Site, unused: str) -> None:
+    name, site.env[name] = unused.split("=", 1)
     async with site.daemon() as daemon:
         await daemon.ws_id()
         assert await daemon.stop() == 0

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
+
 import pytest
 
 from support.backend import Backend, Peer, Reply, Request, Script, greet, mute
@@ -99,3 +102,68 @@ async def test_the_key_goes_to_the_api_only_and_not_to_the_websocket(site: Site,
     assert backend.requests[0].headers["x-access-token"] == site.key
     (upgrade,) = backend.upgrades
     assert site.key not in upgrade.path + repr(upgrade.headers)
+
+
+PASSWORD = "HUNTER2"
+FAR = {"VIDEO_DB_API": "https://api.invalid"}
+
+
+def tells_nothing_of_the_proxy(site: Site, *spoken: str) -> None:
+    said = [*spoken, *map(repr, site.contents().values() if site.directory.exists() else ())]
+    assert not [text for text in said for part in (PASSWORD, "someone", "proxy.invalid", ":3128") if part in text]
+
+
+@pytest.mark.parametrize("odd", ["/", "#", "?", "%FF"])
+@pytest.mark.parametrize("command", ["run", "start", "session list"])
+async def test_a_proxys_password_that_was_not_escaped_is_not_told_and_the_variable_is(
+    lone_site: Site, command: str, odd: str
+) -> None:
+    lone_site.env |= {**FAR, "HTTPS_PROXY": f"http://someone:{PASSWORD}{odd}x@proxy.invalid:3128"}
+    done = await lone_site.run_bare(*command.split(), "--dir", str(lone_site.directory))
+    assert done.status == 78
+    assert "HTTPS_PROXY is not the address of a proxy" in done.stderr
+    tells_nothing_of_the_proxy(lone_site, done.stdout, done.stderr)
+
+
+@pytest.mark.parametrize(
+    "address", ["proxy.invalid:3128", "http://someone:{}@proxy.invalid:3128", "https://someone:{}@127.0.0.1:3128"]
+)
+async def test_a_proxy_that_is_not_there_is_told_by_its_variable(lone_site: Site, address: str) -> None:
+    lone_site.env |= {**FAR, "ALL_PROXY": address.format(PASSWORD)}
+    async with lone_site.daemon("--startup-timeout", "1s", "--log-level", "debug") as daemon:
+        assert await daemon.exit_status() == 69
+    assert "could not be reached through the proxy of ALL_PROXY" in daemon.stderr
+    tells_nothing_of_the_proxy(lone_site, daemon.stdout, daemon.stderr)
+
+
+async def test_a_proxy_that_repeats_its_password_is_told_by_its_status_only(lone_site: Site) -> None:
+    async def parrot(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        given = base64.b64decode(head.partition("Basic ")[2].split()[0]).decode()
+        writer.write(f"HTTP/1.1 407 {given} is wrong\r\ncontent-length: 0\r\n\r\n".encode())
+        writer.close()
+
+    async with await asyncio.start_server(parrot, "127.0.0.1", 0) as proxy:
+        port = proxy.sockets[0].getsockname()[1]
+        lone_site.env |= {**FAR, "HTTPS_PROXY": f"http://someone:{PASSWORD}@127.0.0.1:{port}"}
+        async with lone_site.daemon("--startup-timeout", "1s", "--log-level", "debug") as daemon:
+            assert await daemon.exit_status() == 69
+    assert "the proxy of HTTPS_PROXY refused with 407" in daemon.stderr
+    tells_nothing_of_the_proxy(lone_site, daemon.stdout, daemon.stderr)
+
+
+async def test_a_key_in_what_is_no_http_is_not_printed(lone_site: Site) -> None:
+    """The library shows the bytes that it does not understand."""
+
+    async def parrot(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        key = head.lower().partition("x-access-token: ")[2].split()[0]
+        writer.write(f"HTTP/1.1 200 OK\r\n{key}\r\n\r\n".encode())
+        writer.close()
+
+    async with await asyncio.start_server(parrot, "127.0.0.1", 0) as server:
+        lone_site.env["VIDEO_DB_API"] = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with lone_site.daemon("--startup-timeout", "1s", "--log-level", "debug") as daemon:
+            assert await daemon.exit_status() == 69
+    assert "could not be reached" in daemon.stderr
+    assert lone_site.key not in daemon.stderr + repr(lone_site.contents())

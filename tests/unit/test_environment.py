@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import videodb_listen
-from videodb_listen.environment import Environment, log_format, read, variables
+from videodb_listen.environment import Environment, log_format, owners, read, variables
 from videodb_listen.errors import ConfigurationError
 
 OURS = ("VIDEO_DB_API_KEY", "VIDEODB_API_KEY", "VIDEO_DB_API", "VIDEODB_EVENTS_DIR", "XDG_STATE_HOME")
@@ -164,7 +164,7 @@ def test_an_empty_variable_asks_for_no_format(monkeypatch: pytest.MonkeyPatch) -
 READS = {"environ", "environb", "getenv", "getenvb", "putenv", "unsetenv", "dotenv_values", "load_dotenv"}
 
 
-def test_no_other_module_reads_the_environment_or_a_dotenv() -> None:
+def test_no_other_module_reads_the_environment_or_a_dotenv_but_the_one_for_variables_of_the_network() -> None:
     package = Path(videodb_listen.__file__).parent
     readers = {
         str(path.relative_to(package))
@@ -173,4 +173,13 @@ def test_no_other_module_reads_the_environment_or_a_dotenv() -> None:
         if (isinstance(node, ast.Attribute) and node.attr in READS)
         or (isinstance(node, ast.ImportFrom) and READS & {alias.name for alias in node.names})
     }
-    assert readers == {"environment.py"}
+    assert readers == {"environment.py", "system/network.py"}
+
+
+def test_the_owners_streams_are_those_given_else_those_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert list(owners(())) == ["mic:*"]
+    monkeypatch.setenv("VIDEODB_LISTEN_OWNER", "")
+    assert list(owners(())) == ["mic:*"]
+    monkeypatch.setenv("VIDEODB_LISTEN_OWNER", "rts-1,Capture mic - *")
+    assert list(owners(())) == ["rts-1", "Capture mic - *"]
+    assert list(owners(("rts-2",))) == ["rts-2"]

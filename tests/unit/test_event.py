@@ -79,6 +79,8 @@ def test_channel_and_text_are_found_where_tolerant_readers_look(event: dict[str,
         ({"status": "ok", "text": "t"}, "t"),
         ({"raw": "words"}, "words"),
         ({"raw": "words", "text": "t"}, "t"),
+        ({"text": "t", "data": "d"}, "t; d"),
+        ({"text": "", "data": {"text": ""}, "status": "s"}, "s"),
     ],
 )
 def test_the_text_is_all_that_a_person_would_read_there(event: dict[str, Any], text: str) -> None:

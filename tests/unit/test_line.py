@@ -19,6 +19,7 @@ from support.spelled import Member, any_keys, any_values, blanks, broken, frames
 from videodb_listen import line
 from videodb_listen.line import (
     LARGE_BYTES,
+    LEAST_ID,
     MAX_HELLO_BYTES,
     decode_beginning,
     decode_frame,
@@ -26,6 +27,8 @@ from videodb_listen.line import (
     encode_in_steps,
     encode_line,
     hello_id,
+    id_of,
+    seconds_in,
 )
 from videodb_listen.pieces import MAX_DEPTH, PIECE_BYTES, pieces
 
@@ -353,12 +356,22 @@ def test_a_frame_that_is_looked_at_in_pieces_gives_the_same_line(frame: bytes, s
         assert got == whole
 
 
-def test_the_end_of_a_long_key_is_no_stamp() -> None:
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b'{"%bts":1,"ts":2}',
+        b'{"%bts":1,"source_ts":2}',
+        b'{"ts":1,"source_%bts":2}',
+        b'{"a":"%bts","ts":2}',
+        b'{"a":"%bts","source_ts":2}',
+    ],
+)
+def test_the_end_of_a_string_that_is_cut_is_no_stamp(frame: bytes) -> None:
     with pieces_of(24), pytest.MonkeyPatch.context() as patch:
         patch.setattr("videodb_listen.pieces._LONGEST_KEY", 24)
-        for length in range(60):
-            frame = b'{"%bts":1,"ts":2,"%bts":3}' % (b"k" * length or b"-", b"source_" * (length // 7 + 1))
-            assert in_steps(frame)[0] == encode_line(frame, NOW_S)
+        for length in range(1, 90):
+            one = frame % (b"k" * length)
+            assert in_steps(one)[0] == encode_line(one, NOW_S)
 
 
 @given(st.lists(members(st.sampled_from((*STAMP_KEYS, '"a"')), any_values), min_size=1, max_size=9))
@@ -517,3 +530,27 @@ def test_a_byte_order_mark_that_a_server_sends_is_kept_and_hides_no_event(frame:
 @pytest.mark.parametrize("raw", ["\ufeff", "\ufeff[]", '\ufeff{"a":1', "\ufeff\ufeff{}", "x\ufeff{}"])
 def test_a_byte_order_mark_in_front_of_anything_else_is_a_character(raw: str) -> None:
     assert decode_line(encode_line(raw.encode(), NOW_S))["raw"] == raw
+
+
+@given(st.integers(0, 2**32), st.binary(max_size=40))
+def test_an_id_tells_the_second_of_its_line_and_so_does_its_beginning(second: int, frame: bytes) -> None:
+    line = encode_line(frame, second + 0.25)
+    assert second in (seconds_in(id_of(line)) or [])
+    assert second in (seconds_in(id_of(line)[:LEAST_ID].upper()) or [])
+
+
+def test_ids_ascend_with_the_time_and_differ_within_a_second() -> None:
+    lines = [encode_line(b'{"n":%d}' % n, 1_772_446_530 + n / 100) for n in range(1000)]
+    ids = [id_of(line) for line in lines]
+    assert len(set(ids)) == 1000
+    assert [id[:6] for id in ids] == sorted(id[:6] for id in ids)
+    assert {len(id) for id in ids} == {12}
+
+
+@pytest.mark.parametrize("text", ["", "5s0", "5sa1b2", "everything", "5s0a1b2c3d4e5", "2026-03-02", "5s0a1b2\n"])
+def test_what_is_no_id_tells_no_second(text: str) -> None:
+    assert seconds_in(text) is None
+
+
+def test_a_line_without_a_stamp_has_an_id_as_well() -> None:
+    assert id_of(b"not json\n") != id_of(b"nor this\n")

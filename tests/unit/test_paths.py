@@ -21,6 +21,7 @@ from videodb_listen.paths import Layout, path_of, state_directory
         (None, {"XDG_STATE_HOME": "/x", "HOME": "/h"}, "/x/videodb"),
         ("", {"XDG_STATE_HOME": "/x", "HOME": "/h"}, "/x/videodb"),
         (None, {"XDG_STATE_HOME": "", "HOME": "/h"}, "/h/.local/state/videodb"),
+        (None, {"XDG_STATE_HOME": "relative", "HOME": "/h"}, "/h/.local/state/videodb"),
         (None, {"XDG_STATE_HOME": "x", "HOME": "/h"}, "/h/.local/state/videodb"),
         (None, {"XDG_STATE_HOME": "./x", "HOME": "/h"}, "/h/.local/state/videodb"),
         (None, {"XDG_STATE_HOME": "~/x", "HOME": "/h"}, "/h/.local/state/videodb"),

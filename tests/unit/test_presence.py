@@ -203,6 +203,32 @@ def test_a_state_of_another_version_is_read_as_far_as_it_is_known(tmp_path: Path
     assert read_state(layout) == State(version=9, phase="connected")
 
 
+WRONG: dict[str, list[object]] = {
+    "phase": [5, None, ["connected"]],
+    "pid": ["1", 1.5, True, -1],
+    "started_unix_ts": ["x", 1e300, -1.0, {}, True],
+    "proven_unix_ts": ["now", []],
+    "last_event_unix_ts": [{}],
+    "latency_ms": [[]],
+    "events": ["many", None, -1, 1.5],
+    "bytes": [None, 1 << 63],
+    "error": [["x"], 5],
+    "ws_id": [5],
+    "run_after": [5],
+    "run_from": ["x", -5, 0.5],
+    "pid_namespace": [4026531836],
+    "stale_after_s": ["x", None],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in WRONG.items() for value in values])
+def test_a_field_that_holds_what_it_cannot_is_passed_over(tmp_path: Path, name: str, value: object) -> None:
+    layout = Layout(tmp_path)
+    right = State(phase="connected", pid=7, ws_id="abc", events=3, stale_after_s=5.0, run_from=1)
+    layout.state.write_bytes(orjson.dumps(asdict(right) | {name: value}))
+    assert read_state(layout) == replace(right, **{name: getattr(State(), name)})
+
+
 @pytest.mark.parametrize("content", [None, b"", b"{", b"[]", b"null", b"\xff"])
 def test_a_state_that_cannot_be_understood_is_none(tmp_path: Path, content: bytes | None) -> None:
     layout = Layout(tmp_path)

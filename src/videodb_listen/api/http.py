@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,9 +20,10 @@ import httpx2
 import orjson
 
 from videodb_listen.api.envelope import Answer, checked_sent, job_of, result_of, unwrap
-from videodb_listen.errors import PROXY_FIX, TLS_FIX, ConfigurationError, TimedOut, Unavailable
+from videodb_listen.errors import TLS_FIX, ConfigurationError, TimedOut, Unavailable
 from videodb_listen.settings import Account
-from videodb_listen.text import Secrets, one_line
+from videodb_listen.system.network import Proxy, authorities, proxy_for, unreachable, why
+from videodb_listen.text import Secrets
 from videodb_listen.version import __version__
 
 CALL_DEADLINE_S = 30.0  # as in the official SDK
@@ -68,7 +70,7 @@ class Api:
         self.clock = clock or _loop_s
         self.sleep = sleep
         self._key = account.key
-        self._kept: dict[asyncio.AbstractEventLoop, dict[bool, httpx2.AsyncClient]] = {}
+        self._kept: dict[asyncio.AbstractEventLoop, dict[tuple[Any, ...], httpx2.AsyncClient]] = {}
 
     def __repr__(self) -> str:
         return f"<Api {self.base_url}>"
@@ -144,11 +146,11 @@ class Api:
         return common | ({"x-access-token": self._key} if with_key else {})
 
     async def _exchange(self, method: str, address: str, request: Mapping[str, Any], limits: Limits) -> Answer:
-        read = bytearray()
-        with _translated(limits.deadline_s):
+        read, proxy = bytearray(), proxy_for(address)
+        with _translated(limits.deadline_s, proxy, self.secrets()):
             async with (
                 asyncio.timeout(limits.deadline_s),
-                self._client(address) as client,
+                self._client(urlsplit(address).scheme, proxy) as client,
                 client.stream(method, address, **request) as response,
             ):
                 async for chunk in response.aiter_raw():
@@ -158,32 +160,35 @@ class Api:
         return Answer(response.status_code, response.headers, bytes(read))
 
     @contextlib.asynccontextmanager
-    async def _client(self, address: str) -> AsyncIterator[httpx2.AsyncClient]:
-        """The client that is kept open in this loop, else one for this exchange alone."""
-        clear = urlsplit(address).scheme == "http"
+    async def _client(self, *way: Any) -> AsyncIterator[httpx2.AsyncClient]:
+        """The client for this `way` that is kept open in this loop, else one for this exchange alone."""
         kept = self._kept.get(asyncio.get_running_loop())
         if kept is None:
-            async with _new_client(clear=clear) as client:
+            async with _new_client(*way) as client:
                 yield client
         else:
-            if clear not in kept:
-                kept[clear] = _new_client(clear=clear)
-            yield kept[clear]
+            if way not in kept:
+                kept[way] = _new_client(*way)
+            yield kept[way]
 
 
-def _new_client(*, clear: bool) -> httpx2.AsyncClient:
-    """A client for https; `clear`: for http, which goes to loopback only, and so needs neither proxies nor authorities.
-
-    What is not used is not built: a proxy that cannot be used, or missing authorities, are no reason to fail then.
-    """
+def _new_client(scheme: str, proxy: Proxy | None) -> httpx2.AsyncClient:
+    """A client for addresses of this scheme, through this proxy. It reads no variable by itself."""
+    trusted = authorities() if scheme == "https" else None
     return httpx2.AsyncClient(
-        verify=not clear,
-        trust_env=not clear,
+        verify=trusted or scheme == "https",
+        trust_env=False,
+        proxy=None if proxy is None else _as_httpx2(proxy, trusted),
         timeout=None,  # one deadline for the whole exchange holds instead
         follow_redirects=False,
         limits=httpx2.Limits(keepalive_expiry=KEPT_IDLE_S),
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # none is kept
     )
+
+
+def _as_httpx2(proxy: Proxy, trusted: ssl.SSLContext | None) -> httpx2.Proxy:
+    by_tls = trusted if urlsplit(proxy.url).scheme == "https" else None
+    return httpx2.Proxy(proxy.url, ssl_context=by_tls)
 
 
 def _segment(text: str) -> str:
@@ -198,23 +203,28 @@ def _loop_s() -> float:
 
 
 @contextlib.contextmanager
-def _translated(deadline_s: float) -> Iterator[None]:
+def _translated(deadline_s: float, proxy: Proxy | None, secrets: Secrets) -> Iterator[None]:
+    """The library's exceptions as ours; what the server, or a proxy, has put into their text is not shown."""
     try:
         yield
     except (TimeoutError, httpx2.TimeoutException):
         raise Unavailable(f"the API did not answer within {deadline_s:.0f}s") from None
     except httpx2.ProxyError as exc:
-        raise Unavailable(f"the proxy refused: {one_line(exc)}", fix=PROXY_FIX) from None
+        assert proxy is not None
+        status = re.match(r"[1-9]\d\d\b", str(exc))
+        raise proxy.refused(int(status[0]) if status else None) from None
     except httpx2.HTTPError as exc:
         if _is_about_tls(exc):
-            raise Unavailable(f"no trust in the API's server: {one_line(exc)}", fix=TLS_FIX) from None
-        raise Unavailable(f"the API could not be reached: {one_line(exc)}") from None
-    except ImportError as exc:
-        raise ConfigurationError(f"the proxy needs a package: {one_line(exc)}", fix=PROXY_FIX) from None
-    except OSError as exc:  # no descriptor is free, or the certificate authorities are gone
-        raise Unavailable(f"the API could not be asked: {one_line(exc)}", fix=TLS_FIX) from None
+            raise Unavailable(f"no trust in the API's server: {why(exc, proxy, secrets)}", fix=TLS_FIX) from None
+        raise unreachable("the API could not be reached", exc, proxy, secrets) from None
+    except ImportError:
+        assert proxy is not None
+        raise proxy.unknown() from None
+    except OSError as exc:  # no descriptor is free
+        raise unreachable("the API could not be asked", exc, proxy, secrets) from None
     except (httpx2.InvalidURL, ValueError) as exc:
-        raise ConfigurationError(f"the base URL is not usable: {one_line(exc)}", fix="correct VIDEO_DB_API") from None
+        said = why(exc, proxy, secrets)
+        raise ConfigurationError(f"the base URL is not usable: {said}", fix="correct VIDEO_DB_API") from None
 
 
 def _is_about_tls(exc: BaseException | None) -> bool:

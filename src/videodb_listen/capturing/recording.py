@@ -67,7 +67,7 @@ class Recording:
         self.phase: Phase = "preparing"
         self._connection = Connection(api)
         self._client: CaptureClient | None = None  # until it has a token
-        self._pipelines = Pipelines(plan.wanted, self._connection, progress.say)
+        self._pipelines = Pipelines(plan.wanted, self._connection, self._say)
         self._layout = layout
         self._ws_id = ws_id
         self._plan = plan
@@ -84,7 +84,7 @@ class Recording:
             asking = asyncio.create_task(aio(self._connection.generate_client_token))
             if not await unless(self.stop, asking):
                 raise asyncio.CancelledError
-            self._progress.say(f"events go to {self._layout.directory}")
+            self._say(f"events go to {self._layout.directory}")
             async with CaptureClient(asking.result(), base_url=api.base_url) as self._client:
                 preparing = asyncio.create_task(self._prepare(self._client))
                 if not await unless(self.stop, preparing):
@@ -97,6 +97,10 @@ class Recording:
         if recorder and recorder.running and recorder.pid is not None:
             kill_group(recorder.pid)
 
+    def _say(self, text: str) -> None:
+        """Tell it, without the key that the server may have put into a name or a state."""
+        self._progress.say(self._connection.api.secrets().redact(text))
+
     async def _prepare(self, client: CaptureClient) -> tuple[CaptureSession, list[Channel]]:
         channels = await self._channels(client)
         session = await aio(
@@ -105,13 +109,13 @@ class Recording:
             collection_id=self._plan.collection,
             ws_connection_id=self._ws_id,
         )
-        self._progress.say(f"session {session.id}: {', '.join(channel.name or channel.id for channel in channels)}")
+        self._say(f"session {session.id}: {', '.join(channel.name or channel.id for channel in channels)}")
         return session, channels
 
     async def _record_into(
         self, session: CaptureSession, channels: list[Channel], client: CaptureClient, since_s: float
     ) -> str:
-        watch = SessionWatch(session, self._progress.say)
+        watch = SessionWatch(session, self._say)
         with follow(self._layout.directory, since=since_s) as events:
             hearing = asyncio.create_task(watch.hear(events))
             try:
@@ -132,7 +136,7 @@ class Recording:
     ) -> None:
         """Start the recorder. It waits until the session is active, also for one that has failed: so do we."""
         limit_s = PATIENCE_S["active"]
-        self._progress.say(f"waiting until the session is active, at most {format_duration(limit_s)}")
+        self._say(f"waiting until the session is active, at most {format_duration(limit_s)}")
         began_s = time.monotonic()
         starting = asyncio.create_task(client.start_capture_session(session.id, channels))
 
@@ -157,13 +161,13 @@ class Recording:
         await aio(session.refresh)
         watch.streams |= {stream.id for stream in session.rtstreams}
         await self._pipelines.start(session.rtstreams, self._live_id())
-        self._progress.say(f"recording; Ctrl-C stops {'and exports' if self._plan.store else 'it'}")
+        self._say(f"recording; Ctrl-C stops {'and exports' if self._plan.store else 'it'}")
         await self._until_told(watch, partial(_check_recorder, client))
         await client.stop_capture()
         await watch.reach("stopped")
         if self._plan.store:
             return await self._export(session, watch)
-        self._progress.say(f"stopped after {watch.counts.total()} events; nothing was stored")
+        self._say(f"stopped after {watch.counts.total()} events; nothing was stored")
         return session.id
 
     async def _until_told(self, watch: SessionWatch, check_recorder: Callable[[], None]) -> None:
@@ -183,7 +187,7 @@ class Recording:
 
     async def _export(self, session: CaptureSession, watch: SessionWatch) -> str:
         self.phase = "exporting"
-        self._progress.say("exporting")
+        self._say("exporting")
         try:
             await aio(session.export, ws_connection_id=self._live_id())
         except RequestRefused:

@@ -16,7 +16,6 @@ from videodb_listen.api.blocking import aio
 from videodb_listen.api.session import CaptureSession
 from videodb_listen.errors import SessionFailed, TimedOut, Unavailable
 from videodb_listen.event import channel_of, name_of, session_of, stream_of, streams_in
-from videodb_listen.text import shorten, visible
 from videodb_listen.units import format_duration
 
 ASK_EVERY_S = 3.0
@@ -80,7 +79,7 @@ class SessionWatch:
         """Raise SessionFailed when it has failed."""
         if self._state == lifecycle.FAILED:
             error = self.details.get("error")
-            why = f": {shorten(visible(orjson.dumps(error).decode()), 200)}" if error else ""
+            why = f": {self._session.api.secrets().said(orjson.dumps(error).decode())}" if error else ""
             raise SessionFailed(
                 f"the {self._of} {self._session.id} failed{why}", fix="look at the error, then start it again"
             )

@@ -96,7 +96,7 @@ comes from then until the next one:
     "name",
     default="meeting",
     show_default=True,
-    metavar="meeting|none|FILE",
+    metavar="meeting|hostile-guest|none|FILE",
     help="What happens once a client connects; none: hello only.",
 )
 @click.option("--chaos", "plan", default="", metavar="PLAN", help="What goes wrong, e.g. drop@3s,rest:500x2#2.")

@@ -7,17 +7,19 @@ import functools
 import re
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import click
 
+from videodb_listen import environment
 from videodb_listen.cli.flags import Command, Parsed
 from videodb_listen.cli.output import say
 from videodb_listen.reader import query
 from videodb_listen.reader.query import ANY, Where
 from videodb_listen.reader.recording import Recording
 from videodb_listen.reader.wait import Session
+from videodb_listen.trust import WHO, Voices
 from videodb_listen.units import parse_moment
 
 MOMENT = Parsed(lambda text: parse_moment(text, time.time()), "WHEN")
@@ -33,6 +35,7 @@ class Filters:
     where: Where
     since_s: float | None
     until_s: float | None
+    voices: Voices = field(default_factory=Voices)
     session: Session | None = None
 
     def of_session(self, recording: Recording) -> Where:
@@ -67,6 +70,14 @@ _BY_CONTENT = (
         multiple=True,
         metavar="ID",
         help="Of this capture session and its streams; last: the newest, current: unless it has ended.",
+    ),
+    click.option("--who", multiple=True, type=click.Choice(WHO), help="Whose words: can be given more than once."),
+    click.option(
+        "--owner",
+        "owners",
+        multiple=True,
+        metavar="STREAM",
+        help="Stream of the owner, id or name. [default: $VIDEODB_LISTEN_OWNER, else mic:*]",
     ),
     click.option("--grep", metavar="REGEX", callback=_checked_regex, help="With this in the text, in any case."),
     click.option("--final", is_flag=True, help="Without interim transcripts."),
@@ -130,8 +141,11 @@ def _taken(given: dict[str, Any], recording: Recording) -> Filters:
     for name, predicate in predicates.items():
         if values := given.pop(name):
             where &= predicate(*values)
+    voices = recording.voices(environment.owners(given.pop("owners")))
+    if wanted := given.pop("who"):
+        where &= query.who(voices, *wanted)
     if pattern := given.pop("grep"):
         where &= query.grep(pattern)
     if given.pop("final"):
         where &= query.final()
-    return Filters(where, since_s, until_s, meant[0] if meant else None)
+    return Filters(where, since_s, until_s, voices, meant[0] if meant else None)

@@ -31,6 +31,8 @@ GROUPS = {
         "tail": "The last events, and what comes.",
         "query": "The events of a time, a channel, a stream, a session.",
         "read": "Exactly what is new since the last time.",
+        "feed": "What is new, in batches that are acknowledged: for agents.",
+        "show": "One event by its id.",
         "wait": "Block until an event is there; print its line.",
         "stats": "Counts, rates and gaps.",
         "verify": "Whether the files are whole.",

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from videodb_listen.errors import ListenError
-from videodb_listen.system.descriptors import STDERR, is_file
+from videodb_listen.system import descriptors
 from videodb_listen.text import visible
 
 
@@ -56,9 +56,10 @@ def json_safe(fields: Mapping[str, Any]) -> dict[str, Any]:
 def configure(handler: logging.Handler, *, level: str, format: str) -> None:
     """Send our records of at least `level` to `handler`; other libraries stay silent: their records hold URLs.
 
-    Where stderr is a file its lines are dated: it is read later.
+    Who looks at a terminal or a pipe knows the day; a file is read later.
     """
-    handler.setFormatter(JsonFormatter() if format == "json" else TextFormatter(dated=is_file(STDERR)))
+    dated = descriptors.is_regular(descriptors.STDERR)
+    handler.setFormatter(JsonFormatter() if format == "json" else TextFormatter(dated=dated))
     ours = logging.getLogger("videodb_listen")
     ours.handlers[:] = [handler]
     ours.setLevel(level.upper())

@@ -11,7 +11,7 @@ from videodb_listen.cli.filters import Filters, filter_options
 from videodb_listen.cli.flags import COUNT
 from videodb_listen.cli.output import write_out
 from videodb_listen.cli.reading import with_recording
-from videodb_listen.cli.render import Renderer, rendered
+from videodb_listen.cli.render import Show, rendered
 from videodb_listen.reader.query import select
 from videodb_listen.reader.recording import Recording
 
@@ -21,7 +21,7 @@ from videodb_listen.reader.recording import Recording
 @filter_options
 @rendered("text")
 @click.option("--limit", type=COUNT, metavar="N", help="The first N that match. [default: no limit]")
-def query(recording: Recording, chosen: Filters, render: Renderer, limit: int | None) -> None:
+def query(recording: Recording, chosen: Filters, render: Show, limit: int | None) -> None:
     """Show the events of a time, a channel, a stream, a session.
 
     \b
@@ -31,9 +31,9 @@ def query(recording: Recording, chosen: Filters, render: Renderer, limit: int | 
     left = sys.maxsize if limit is None else limit
     write_out([render.heading])
     for block in recording.blocks(chosen.since_s):
-        found = select(block.data, chosen.where, recording.losses.damaged)
-        shown = [render.event(line, event) for line, event in itertools.islice(found, left)]
-        write_out(shown)
-        left -= len(shown)
+        found = list(itertools.islice(select(block.data, chosen.where, recording.losses.damaged), left))
+        write_out(render.batch(found))
+        left -= len(found)
         if not left:
-            return
+            break
+    write_out(render.end())

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import click
 
 from videodb_listen.environment import variables
 from videodb_listen.errors import ConfigurationError
+from videodb_listen.paths import cache_directory
 
 _FLAGS = {
     "no-permission": "Deny the microphone and the screen.",
@@ -62,8 +62,8 @@ def recorder(crash_after: str | None, plan: str, base_url: str, **flags: bool) -
         parsed = parse(",".join(entries))
     except PlanError as error:
         raise ConfigurationError(f"--plan: {error}", fix="see videodb-listen emulator recorder --help") from error
-    cache = variables().get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    sys.exit(run(parsed, base_url, sys.stdin.buffer, _write, Path(cache, "videodb-emulator", "recorder.lock")))
+    lock = cache_directory(variables()) / "videodb-emulator" / "recorder.lock"
+    sys.exit(run(parsed, base_url, sys.stdin.buffer, _write, lock))
 
 
 def _write(line: str) -> None:

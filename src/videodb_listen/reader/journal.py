@@ -149,6 +149,35 @@ def gap_of(record: Mapping[str, Any]) -> Gap | None:
     return Gap(begin, end, _text(record.get("old_ws_id")), _text(record.get("new_ws_id")), _reason_of(record))
 
 
+_NOTICES = {  # kinds of records that concern whoever follows the events, and what they are called there
+    "gap": "gap",
+    "connected": "new_id",
+    "silent": "silent",
+    "rebound": "recovered",
+    "recovered": "recovered",
+    "late": "recovered",
+    "unrecoverable": "unrecoverable",
+    "crashed": "crashed",
+    "stopped": "stopped",
+}
+
+
+def notice_of(record: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What `record` has to tell whoever follows the events, under its `kind`; None when that is nothing.
+
+    A first connection is what everybody expects: only one that follows another has an id that nothing is bound to yet.
+    """
+    kind = _NOTICES.get(str(record.get("event")))
+    if kind is None or (kind == "new_id" and not record.get("previous_ws_id")):
+        return None
+    return {"kind": kind, **{name: value for name, value in record.items() if name != "event"}}
+
+
+def read_notices(path: Path) -> list[dict[str, Any]]:
+    """What all records of the journal at `path` have to tell, oldest first. Raises OSError when it cannot be read."""
+    return [notice for record in _records(path) if (notice := notice_of(record)) is not None]
+
+
 def _records(path: Path) -> Iterator[dict[str, Any]]:
     with Reader(History(path)) as reader:
         for block in reader.blocks():

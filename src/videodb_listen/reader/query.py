@@ -29,9 +29,13 @@ from videodb_listen.event import (
 )
 from videodb_listen.lifecycle import STATES, event_name, state_in
 from videodb_listen.line import BYTE_ORDER_MARK, decode_line
+from videodb_listen.trust import GUEST, OWNER, SCREEN, SYSTEM, Voices
 
 _PLAIN = re.compile(r"[\w.:=@ +-]+", re.ASCII)
 """Text that JSON spells in one way only, but for `\\u` escapes."""
+
+_CHANNELS_OF = {OWNER: ("transcript",), SCREEN: ("visual_index",), SYSTEM: ("alert", "capture_session")}
+"""Where those speak that speak in few channels."""
 
 _ESCAPE = b"\\u"
 
@@ -113,6 +117,14 @@ def session(*ids: str) -> Where:
     """Events that name one of these capture sessions. Those of its streams do not: see `Recording.of_sessions`."""
     wanted = frozenset(ids)
     return Where(lambda event: session_of(event) in wanted, _needles(*ids), sessions=wanted)
+
+
+def who(voices: Voices, *wanted: str) -> Where:
+    """Events that are theirs, as `trust` tells it: `owner`, `guest`, `screen`, `system`."""
+    theirs = Where(lambda event: voices.who(event) in wanted)
+    if GUEST in wanted:
+        return theirs  # a guest's can be of any channel
+    return channel(*(name for one in wanted for name in _CHANNELS_OF[one])) & theirs
 
 
 def grep(pattern: str) -> Where:

@@ -6,10 +6,11 @@ began, so that nobody else has to bring these together.
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,6 +18,7 @@ from videodb_listen import presence
 from videodb_listen.environment import Environment, variables
 from videodb_listen.event import name_of, session_of, stream_names_in, streams_in
 from videodb_listen.lifecycle import ENDS, state_in
+from videodb_listen.line import id_of, seconds_in
 from videodb_listen.paths import Layout
 from videodb_listen.presence import Presence, State
 from videodb_listen.reader import query
@@ -31,6 +33,8 @@ from videodb_listen.reader.run import Run
 from videodb_listen.reader.seek import place_since, read_since, received_before
 from videodb_listen.reader.wait import Awaited, Session, wait
 from videodb_listen.system.clock import Deadline, until
+from videodb_listen.system.watch import Watch
+from videodb_listen.trust import DEFAULT_OWNERS, Voices
 
 if TYPE_CHECKING:  # what looks at a whole recording is imported when it is asked for: most commands do not
     from videodb_listen.reader.journal import Journal
@@ -114,6 +118,30 @@ class Recording:
         """When the line before `place` was received, unix seconds; None when none is there, or it does not say."""
         return received_before(self.history, place)
 
+    def find(self, id: str) -> list[Found]:
+        """The events whose ids begin so, oldest first: nearly always one. Raises ValueError for what is no id."""
+        at_s = seconds_in(id)
+        if at_s is None:
+            raise ValueError(f"{id!r} is no id")
+        needles = Where(lambda _: True, tuple(b"%d" % second for second in at_s))
+        likely_s = min(at_s, key=lambda second: abs(second - time.time()))
+        for since_s in (likely_s, None):  # by bisection, then in all that there is: a clock can have been wrong
+            blocks = self.blocks(since_s)
+            found = [
+                one for block in blocks for one in select(block.data, needles) if id_of(one[0]).startswith(id.lower())
+            ]
+            if found:
+                return found
+        return []
+
+    def voices(self, owners: Sequence[str] = DEFAULT_OWNERS) -> Voices:
+        """Who speaks, when the owner's streams are called so; a stream that no event names is named by its session."""
+        return Voices(owners, functools.cache(self._stream_name))
+
+    def _stream_name(self, stream: str) -> str | None:
+        lifecycle = self._quietly(query.channel("capture_session"))
+        return next((name for event in lifecycle if (name := stream_names_in(event).get(stream))), None)
+
     def stats(self, where: Where = ANY, *, since: float | None = None, until: float | None = None) -> Stats:
         """How much of what satisfies `where`, received since then (None: all).
 
@@ -144,6 +172,12 @@ class Recording:
         """Whether any event satisfies it."""
         return next(self._quietly(where), None) is not None
 
+    def notices(self) -> list[dict[str, Any]]:
+        """What the connection journal has to tell whoever follows the events, see `notice_of`; nothing without one."""
+        from videodb_listen.reader.journal import read_notices
+
+        return [] if self.layout is None else read_notices(self.layout.journal)
+
     def _quietly(self, where: Where) -> Iterator[dict[str, Any]]:
         """All events that satisfy `where`, for a question that comes before the reading: only that tells of losses."""
         with Reader(self.history) as reader:
@@ -152,6 +186,15 @@ class Recording:
                     yield event
 
     # -- what comes --
+
+    def watch(self) -> Watch:
+        """Tells of whatever can be news: events, the journal, a listener that ends."""
+        layout = Layout(self.directory)
+        return Watch(self.directory, [self.history.events.name, layout.journal.name, layout.pid.name])
+
+    def is_written(self) -> bool:
+        """Whether a listener runs. Raises DirectoryUnusable when that cannot be told."""
+        return self.layout is not None and presence.is_held(self.layout)
 
     def follow(self, where: Where = ANY, *, since: float | None = None) -> Follow:
         """The events that satisfy `where` as they come, for ever: to be looped over by `for` or by `async for`.

@@ -13,6 +13,7 @@ import contextlib
 import logging
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -27,11 +28,12 @@ from websockets.exceptions import (
 from websockets.frames import CloseCode
 from websockets.protocol import State
 
-from videodb_listen.errors import PROXY_FIX, TLS_FIX, ConfigurationError, Unavailable
+from videodb_listen.errors import TLS_FIX, Unavailable
 from videodb_listen.line import hello_id
 from videodb_listen.realtime.connection import Connection, Deliver, Ended, time_limit
 from videodb_listen.settings import Link
-from videodb_listen.text import Secrets, one_line, visible
+from videodb_listen.system.network import Proxy, authorities, proxy_for, unreachable, why
+from videodb_listen.text import Secrets, one_line
 from videodb_listen.units import format_duration, parse_retry_after
 from videodb_listen.version import __version__
 
@@ -178,8 +180,10 @@ async def open_connection(url: str, link: Link, deliver: Deliver, secrets: Secre
     Frames that come before the hello go to `deliver`: they are events. What the server says is shown without `secrets`.
     Raises Unavailable when there is no connection, no upgrade, no hello in time, or an id that no file should hold.
     """
-    in_the_clear = urlsplit(url).scheme == "ws"  # to loopback only, and not through a proxy
-    with _translated():
+    proxy = proxy_for(url)
+    trusted = authorities() if urlsplit(url).scheme == "wss" else None
+    tls: dict[str, Any] = {} if trusted is None else {"ssl": trusted}  # without it, the library's own
+    with _translated(proxy, secrets):
         async with time_limit(OPEN_TIMEOUT_S):
             socket = await _Connect(
                 url,
@@ -189,7 +193,8 @@ async def open_connection(url: str, link: Link, deliver: Deliver, secrets: Secre
                 ping_interval=None,
                 max_size=link.max_frame_bytes,
                 max_queue=MAX_QUEUE_FRAMES,
-                proxy=None if in_the_clear else True,
+                proxy=None if proxy is None else proxy.url,
+                **tls,
                 user_agent_header=f"videodb-listen/{__version__}",
                 logger=_SILENT,
             )
@@ -213,7 +218,7 @@ async def _hello(socket: _Socket, timeout_s: float, deliver: Deliver, secrets: S
     except ConnectionClosed as exc:
         raise Unavailable(f"closed before a connection id came: {_describe(exc, secrets).reason}") from None
     except ValueError as exc:
-        raise Unavailable(f"the server's {exc}") from None
+        raise Unavailable(f"the server's {secrets.said(str(exc))}") from None
     return connection_id, frame
 
 
@@ -221,18 +226,18 @@ def _describe(exc: ConnectionClosed, secrets: Secrets) -> Ended:
     """How the library says a connection ended, in terms of who ended it; the server's words without `secrets`."""
     ours = exc.sent if exc.rcvd is None or not exc.rcvd_then_sent else None
     if ours is not None and ours.code == CloseCode.MESSAGE_TOO_BIG:
-        return Ended("a frame over the limit", refused=visible(ours.reason))
+        return Ended("a frame over the limit", refused=secrets.said(ours.reason))
     if ours is not None and ours.code != CloseCode.NORMAL_CLOSURE:
-        return Ended(f"the server broke the protocol: {visible(ours.reason)}")
+        return Ended(f"the server broke the protocol: {secrets.said(ours.reason)}")
     if exc.rcvd is not None:
-        said = visible(secrets.redact(exc.rcvd.reason))
+        said = secrets.said(exc.rcvd.reason)
         return Ended(f"the server closed with {exc.rcvd.code}{': ' * bool(said)}{said}", int(exc.rcvd.code))
     return Ended("dropped without a Close" + (f": {one_line(exc.__cause__)}" if exc.__cause__ else ""))
 
 
 @contextlib.contextmanager
-def _translated() -> Iterator[None]:
-    """The library's exceptions as Unavailable. Their own text is used only where it cannot hold the URL."""
+def _translated(proxy: Proxy | None, secrets: Secrets) -> Iterator[None]:
+    """The library's exceptions as Unavailable. Their own text is used only where it cannot hold an address."""
     try:
         yield
     except InvalidStatus as exc:
@@ -243,16 +248,16 @@ def _translated() -> Iterator[None]:
     except TimeoutError:
         raise Unavailable(f"no WebSocket within {OPEN_TIMEOUT_S:.0f}s") from None
     except ssl.SSLError as exc:
-        raise Unavailable(f"no trust in the WebSocket's server: {one_line(exc)}", fix=TLS_FIX) from None
+        raise Unavailable(f"no trust in the WebSocket's server: {why(exc, proxy, secrets)}", fix=TLS_FIX) from None
     except OSError as exc:
-        raise Unavailable(f"the WebSocket could not be reached: {one_line(exc)}") from None
-    except ImportError as exc:
-        raise ConfigurationError(f"the proxy needs a package: {one_line(exc)}", fix=PROXY_FIX) from None
+        raise unreachable("the WebSocket could not be reached", exc, proxy, secrets) from None
+    except ImportError:
+        assert proxy is not None
+        raise proxy.unknown() from None
     except ValueError as exc:
         raise Unavailable(f"the WebSocket's address is not usable: {type(exc).__name__}") from None
-    except InvalidProxyStatus as exc:
-        raise Unavailable(f"the proxy refused with {exc.response.status_code}", fix=PROXY_FIX) from None
     except ProxyError as exc:
-        raise Unavailable(f"the proxy refused: {type(exc).__name__}", fix=PROXY_FIX) from None
+        assert proxy is not None
+        raise proxy.refused(exc.response.status_code if isinstance(exc, InvalidProxyStatus) else None) from None
     except (InvalidHandshake, WebSocketException) as exc:
         raise Unavailable(f"the WebSocket handshake failed: {type(exc).__name__}") from None

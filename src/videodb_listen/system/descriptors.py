@@ -40,6 +40,12 @@ def is_named(descriptor: int, path: Path) -> bool | None:
     return None
 
 
+def is_regular(descriptor: int) -> bool:
+    """Whether it is a file, and no terminal, pipe or device."""
+    status = _status(descriptor)
+    return status is not None and stat.S_ISREG(status.st_mode)
+
+
 def is_unlinked(descriptor: int) -> bool:
     """Whether the open file has no name left at all: what is in it is gone with its descriptor. Raises OSError."""
     return (status := _status(descriptor)) is None or status.st_nlink == 0
@@ -53,11 +59,6 @@ def _status(descriptor: int) -> os.stat_result | None:
         if exc.errno != errno.ESTALE:
             raise
         return None
-
-
-def is_file(descriptor: int) -> bool:
-    """Whether it is a file on a disk: no terminal, no pipe, no device. Raises OSError."""
-    return stat.S_ISREG(os.fstat(descriptor).st_mode)
 
 
 def is_writable(descriptor: int) -> bool:

@@ -31,5 +31,28 @@ def hear_all() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
+class _Raised:
+    """For the length of the block; no `contextlib`, which takes longer to load."""
+
+    def __enter__(self) -> None:
+        self._ours = [
+            number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) != signal.SIG_IGN
+        ]
+        for number in self._ours:
+            signal.signal(number, signal.default_int_handler)
+
+    def __exit__(self, *_: object) -> None:
+        for number in self._ours:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def interrupted() -> _Raised:
+    """Have SIGTERM and SIGHUP raise KeyboardInterrupt in the block, as SIGINT does; afterwards they end the process.
+
+    One that is ignored stays so: `nohup` means it.
+    """
+    return _Raised()
+
+
 def _end(*_: object) -> None:
     os._exit(INTERRUPTED)

@@ -273,7 +273,7 @@ async def test_an_address_in_the_open_is_asked_through_the_proxy(monkeypatch: py
     monkeypatch.delenv("no_proxy", raising=False)
     async with serving(refuse) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.base_url)
-        with pytest.raises(Unavailable, match="the proxy refused"):
+        with pytest.raises(Unavailable, match="the proxy of HTTPS_PROXY refused with 407; check HTTPS_PROXY"):
             await Api(Account("https://api.example", KEY)).get("a")
     assert asked[0].startswith(b"CONNECT api.example:443 ")
     assert KEY.encode() not in asked[0]

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from videodb_listen.api.blocking import blocking
+from videodb_listen.api.http import Api
 from videodb_listen.capturing import session_watch
 from videodb_listen.capturing.session_watch import SessionWatch
 from videodb_listen.errors import RecorderFailed, SessionFailed, TimedOut, Unavailable
+from videodb_listen.settings import Account
 
 
 class Session:
@@ -20,7 +22,7 @@ class Session:
     id = "cap-1"
     status: str | None = "created"
     export_status: str | None = None
-    api: Any = None  # it asks nobody
+    api: Any = Api(Account("http://127.0.0.1:1", "sk-secret"))  # it asks nobody
 
     def __init__(self, *answers: dict[str, Any] | Exception) -> None:
         self.data: dict[str, Any] = {}
@@ -81,8 +83,9 @@ async def test_only_what_belongs_to_the_session_is_counted() -> None:
 
 async def test_a_failure_is_raised_with_what_the_event_says() -> None:
     watch, _ = watched()
-    await watch.hear(those(lifecycle("failed", error={"code": "NO_DISK"})))
-    with pytest.raises(SessionFailed, match=r'the session cap-1 failed: \{"code":"NO_DISK"\}'):
+    await watch.hear(those(lifecycle("failed", error={"code": "NO_DISK", "message": "of sk-secret"})))
+    said = r'the session cap-1 failed: \{"code":"NO_DISK","message":"of \[secret\]"\}'
+    with pytest.raises(SessionFailed, match=said):
         await watch.reach("stopped")
 
 

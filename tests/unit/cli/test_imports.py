@@ -33,6 +33,8 @@ except SystemExit as end:
         (["query"], 73),
         (["read", "--cursor", "a"], 73),
         (["wait", "alert"], 3),
+        (["feed", "a"], 3),
+        (["show", "5sk0jzdj"], 73),
         (["stats"], 73),
         (["verify"], 73),
         (["export", "srt"], 73),
@@ -42,8 +44,20 @@ except SystemExit as end:
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
 def test_a_command_that_needs_no_network_loads_none(tmp_path: Path, words: list[str], status: int) -> None:
+    assert loaded(tmp_path, PROGRAM, words) == [str(status)]
+
+
+def test_only_feed_loads_the_feed(tmp_path: Path) -> None:
+    program = PROGRAM.replace(repr(HEAVY), repr(("videodb_listen.feed", "videodb_listen.formats.brief")))
+    assert loaded(tmp_path, program, ["feed", "a"]) == ["3", "videodb_listen.feed", "videodb_listen.formats.brief"]
+    for words in (["query"], ["tail"], ["read", "--cursor", "a"], ["status"], ["stats"]):
+        assert len(loaded(tmp_path, program, words)) == 1
+
+
+def loaded(tmp_path: Path, program: str, words: list[str]) -> list[str]:
+    """The exit status, and which of the modules that are asked for were loaded."""
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, *words],
+        [sys.executable, "-c", program, *words],
         cwd=tmp_path,
         env={"PYTHONPATH": ":".join(sys.path), "HOME": str(tmp_path)},
         capture_output=True,
@@ -51,4 +65,4 @@ def test_a_command_that_needs_no_network_loads_none(tmp_path: Path, words: list[
         timeout=30,
         check=True,
     )
-    assert done.stderr.splitlines()[-1] == str(status)
+    return done.stderr.splitlines()[-1].split()

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from videodb_listen.cli import logs
 from videodb_listen.cli.logs import JsonFormatter, TextFormatter, configure, json_safe
 from videodb_listen.errors import Usage
+from videodb_listen.system import descriptors
 
 
 def record(message: object, exc: Exception | None = None) -> logging.LogRecord:
@@ -26,7 +26,7 @@ def test_a_line_for_people_has_the_time_and_nothing_that_moves_the_cursor() -> N
 
 def test_a_line_in_a_file_has_the_day_as_well(monkeypatch: pytest.MonkeyPatch, ours: logging.Logger) -> None:
     told = io.StringIO()
-    monkeypatch.setattr(logs, "is_file", lambda _: True)
+    monkeypatch.setattr(descriptors, "is_regular", lambda _: True)
     configure(logging.StreamHandler(told), level="info", format="text")
     ours.warning("a")
     assert re.fullmatch(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\] a\n", told.getvalue())

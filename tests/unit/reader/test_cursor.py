@@ -36,7 +36,18 @@ def test_a_name_that_could_lead_elsewhere_is_refused(tmp_path: Path, name: str) 
         Cursor(tmp_path, name)
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"\xff", b'{"after":null,"head":null,"offset":"x"}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"", b"{}", b"[]", b"null", b"\xff", b'{"after":null,"head":null}', b'{"head":null,"offset":1}'),
+        *(
+            b'{"after":null,"head":null,"offset":%b}' % each
+            for each in (b'"x"', b"-1", b"1e3", b"null", b"9223372036854775808")
+        ),
+        *(b'{"after":%b,"head":null,"offset":1}' % each for each in (b"5", b"[]", b"{}", b"true")),
+        b'{"after":null,"head":7,"offset":1}',
+    ],
+)
 def test_a_file_that_is_no_cursor_is_said(tmp_path: Path, content: bytes) -> None:
     with (cursor := Cursor(tmp_path, "a")).held():
         (tmp_path / "cursors" / "a.json").write_bytes(content)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from videodb_listen.reader import query
 from videodb_listen.reader.query import Where, select
+from videodb_listen.trust import Voices
 
 EVENTS: list[dict[str, Any]] = [
     {"channel": "transcript", "rtstream_id": "rts-1", "rtstream_name": "mic:default", "data": {"text": "the budget"}},
@@ -57,6 +58,9 @@ CASES = {
     "events of both kinds": (query.event("alert", "capture_session.active"), [7, 8]),
     "a stream by id": (query.stream("rts-2"), [2, 7]),
     "a stream by name": (query.stream("mic:default"), [0]),
+    "the owner's words": (query.who(Voices(), "owner"), [0]),
+    "a guest's words": (query.who(Voices(), "guest"), [1, 5, 6, 10, 11, 12]),
+    "what is seen, and what is told": (query.who(Voices(), "screen", "system"), [2, 3, 4, 7, 8, 9]),
     "a session": (query.session("cap-1", "cap-2"), [8, 9]),
     "text, whatever the case": (query.grep("BUDGET"), [0, 7]),
     "what is final": (query.final() & query.channel("transcript"), [0, 6]),

@@ -15,6 +15,7 @@ from support.history import NOW_S, HandMade, Heard, line
 from videodb_listen import Recording, query, read_events, wait_for
 from videodb_listen.cli import main
 from videodb_listen.errors import ListenError, NotRunning, SessionFailed, TimedOut
+from videodb_listen.line import id_of
 from videodb_listen.paths import Layout
 from videodb_listen.reader.history import Place
 from videodb_listen.reader.journal import Gap, Journal
@@ -274,3 +275,34 @@ def test_one_file_alone_is_waited_on_though_no_listener_runs(site: HandMade) -> 
     site.append(1)
     with pytest.raises(TimedOut):
         wait_for(query.channel("alert"), site.events, since=0, timeout_s=0)
+
+
+def test_a_stream_that_no_event_names_is_named_by_its_session(site: HandMade) -> None:
+    streams = {"rtstreams": [{"rtstream_id": "rts-1", "name": "mic:default"}, {"id": "rts-2", "name": "sys"}, {}]}
+    site.append(channel="capture_session", event="capture_session.active", data=streams)
+    voices = Recording(site.directory).voices()
+    said = [{"channel": "transcript", "rtstream_id": stream} for stream in ("rts-1", "rts-2", "rts-3")]
+    assert [voices.who(event) for event in said] == ["owner", "guest", "guest"]
+
+
+def test_an_event_is_found_by_its_id_wherever_it_is_by_now(site: HandMade) -> None:
+    site.append(3)
+    site.rotate()
+    site.append(3)
+    site.rotate()
+    site.compress()
+    site.append(3)
+    lines = [line(n) for n in range(9)]
+    recording = Recording(site.directory)
+    for one in lines:
+        assert [found for found, _ in recording.find(id_of(one))] == [one]
+        assert one in [found for found, _ in recording.find(id_of(one)[:8].upper())]
+    assert recording.find("zzzzzzzzzzzz") == []
+    with pytest.raises(ValueError, match="no id"):
+        recording.find("thursday!")
+
+
+def test_an_event_of_a_wrong_clock_is_found_as_well(site: HandMade) -> None:
+    wrong = b'{"ts":"1970-01-01T00:00:05.000Z","unix_ts":5.000,"channel":"alert"}\n'
+    site.events.write_bytes(line(0) + wrong + line(1))
+    assert [found for found, _ in Recording(site.directory).find(id_of(wrong))] == [wrong]

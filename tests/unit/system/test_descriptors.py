@@ -69,13 +69,6 @@ def test_a_closed_descriptor_is_an_error(path: Path) -> None:
         descriptors.is_named(descriptor, path)
 
 
-def test_a_file_is_told_from_what_is_none(descriptor: int) -> None:
-    reading, writing = os.pipe()
-    assert [descriptors.is_file(number) for number in (descriptor, writing)] == [True, False]
-    os.close(reading)
-    os.close(writing)
-
-
 @pytest.mark.parametrize(
     ("flags", "same"), [(os.O_RDWR | os.O_APPEND, True), (os.O_RDWR, False), (os.O_WRONLY | os.O_APPEND, False)]
 )
@@ -110,3 +103,12 @@ def test_an_error_about_an_open_file_passes(descriptor: int, monkeypatch: pytest
         patch.setattr(os, "fstat", broken)
         with pytest.raises(OSError, match="Input/output error"):
             descriptors.is_unlinked(descriptor)
+
+
+def test_a_pipe_and_a_device_are_no_regular_files(path: Path, descriptor: int) -> None:
+    assert descriptors.is_regular(descriptor)
+    reading, writing = os.pipe()
+    with Path(os.devnull).open("rb") as device:
+        assert [descriptors.is_regular(number) for number in (reading, writing, device.fileno())] == [False] * 3
+    os.close(reading)
+    os.close(writing)

@@ -1,4 +1,4 @@
-"""What a program inherits for signals, and what Ctrl-C does before and after a command."""
+"""What a program inherits for signals, what Ctrl-C does before and after a command, and an end as an exception."""
 
 from __future__ import annotations
 
@@ -57,3 +57,20 @@ def test_signals_that_a_parent_blocked_are_heard_and_children_that_it_ignored_ar
         return [bool(blocked & ending), signal.getsignal(signal.SIGCHLD) is signal.SIG_DFL]
 
     assert in_child(work) == [False, True]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_would_end_the_process_is_an_exception(number: signal.Signals) -> None:
+    with pytest.raises(KeyboardInterrupt), interrupts.interrupted():
+        os.kill(os.getpid(), number)
+    assert signal.getsignal(number) == signal.SIG_DFL
+
+
+def test_a_signal_that_is_ignored_stays_so() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with interrupts.interrupted():
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -67,7 +68,15 @@ def _plan(options: dict[str, Any], collection: str) -> Plan:
         raise click.UsageError("--transcribe needs --mic or --system-audio")
     if kinds and wanted.prompt and "display" not in kinds:
         raise click.UsageError("--describe and --alert need --screen")
-    return Plan(collection, kinds, options["store"], options["for_s"], options["user"] or getpass.getuser(), wanted)
+    return Plan(collection, kinds, options["store"], options["for_s"], options["user"] or _user(), wanted)
+
+
+def _user() -> str:
+    """The name of who runs this, or the number where there is none, as in many a container."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
 
 
 def _alert(text: str) -> tuple[str, str]:

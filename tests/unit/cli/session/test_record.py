@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 from pathlib import Path
 from typing import Any
 
@@ -55,3 +56,11 @@ def test_a_listener_that_is_launched_is_told_the_account_and_the_place() -> None
         "--dir": "/d",
         **dict(zip(words[::2], words[1::2], strict=True)),
     }
+
+
+def test_a_user_whom_the_machine_does_not_know_has_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody() -> str:
+        raise KeyError("getpwuid(): uid not found")
+
+    monkeypatch.setattr(getpass, "getuser", nobody)
+    assert _plan(options(), "c-1").user == str(os.getuid())
