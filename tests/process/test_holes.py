@@ -18,7 +18,7 @@ from videodb_listen.cli import main
 from videodb_listen.paths import time_of_stamp
 
 EACH = 2000
-READERS = ["query", "tail -n 99999", "read --cursor a", "stats", "export txt", "export csv"]
+READERS = ["query", "tail -n 99999", "read --cursor a --max-bytes 100M", "stats", "export txt", "export csv"]
 
 
 @pytest.fixture
